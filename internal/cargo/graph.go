@@ -1,0 +1,205 @@
+package cargo
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tagboat/tagboat/internal/problem"
+)
+
+// Member returns the member of that name.
+func (w *Workspace) Member(name string) (Package, bool) {
+	for _, p := range w.Members {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Package{}, false
+}
+
+// Publishable returns the members that go to the registry of that name, by name. A member without a `publish` list
+// goes to the workspace's default registry, which is crates-io unless the checkout's cargo configuration names another.
+func (w *Workspace) Publishable(registry string) []Package {
+	var out []Package
+	for _, p := range w.Members {
+		if slices.Contains(w.destinations(p), registry) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// PublishRegistries returns every registry that a member goes to, by name.
+func (w *Workspace) PublishRegistries() []string {
+	var out []string
+	for _, p := range w.Members {
+		out = append(out, w.destinations(p)...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// destinations returns the registries that p goes to.
+func (w *Workspace) destinations(p Package) []string {
+	switch {
+	case p.Versionless:
+		return nil
+	case !p.PublishAny:
+		return p.Publish
+	case w.DefaultRegistry != "":
+		return []string{w.DefaultRegistry}
+	default:
+		return []string{CratesIO}
+	}
+}
+
+// sibling returns the member that d stands for: the one at its path, or, where the manifest gives no place, the one
+// whose version the requirement accepts (a workspace that patches a registry with its own folders).
+func (w *Workspace) sibling(d Dependency) (Package, bool) {
+	s, ok := w.Member(d.Name)
+	switch {
+	case !ok || d.Git != "" && d.Path == "":
+		return Package{}, false
+	case d.Path != "":
+		return s, d.Path == s.Dir()
+	default:
+		return s, accepts(d.Req, s.Version)
+	}
+}
+
+// edges returns what p needs published before it: its siblings among its normal, build and versioned dev-dependencies.
+func (w *Workspace) edges(p Package) []Edge {
+	var out []Edge
+	for _, d := range p.Dependencies {
+		if d.Kind == "dev" && !d.HasVersion {
+			continue
+		}
+		if s, ok := w.sibling(d); ok && s.Name != p.Name {
+			out = append(out, Edge{From: p.Name, To: s.Name, Kind: d.Kind, At: d.At})
+		}
+	}
+	return out
+}
+
+// Graph orders the members of those names by their normal, build and versioned dev-dependencies. A dependency of a
+// crate on itself is no edge, and neither is one on a member outside of names. The error is a *CycleError where no
+// order exists.
+func (w *Workspace) Graph(names []string) (Graph, error) {
+	edges := map[string][]Edge{}
+	g := Graph{Needs: map[string][]string{}}
+	for _, name := range names {
+		p, ok := w.Member(name)
+		if !ok {
+			return Graph{}, fmt.Errorf("order crates: the workspace has no member %q", name)
+		}
+		edges[name], g.Needs[name] = nil, nil
+		for _, e := range w.edges(p) {
+			if slices.Contains(names, e.To) {
+				edges[name] = append(edges[name], e)
+				g.Needs[name] = append(g.Needs[name], e.To)
+			}
+		}
+		slices.Sort(g.Needs[name])
+		g.Needs[name] = slices.Compact(g.Needs[name])
+	}
+	placed := map[string]bool{}
+	for len(placed) < len(edges) {
+		next := ""
+		for name, needs := range g.Needs {
+			ready := !slices.ContainsFunc(needs, func(n string) bool { return !placed[n] })
+			if ready && !placed[name] && (next == "" || name < next) {
+				next = name
+			}
+		}
+		if next == "" {
+			return Graph{}, &CycleError{Edges: cycle(edges, placed)}
+		}
+		placed[next] = true
+		g.Order = append(g.Order, next)
+	}
+	return g, nil
+}
+
+// Levels returns Order cut into rounds: a crate's needs are all in earlier rounds.
+func (g Graph) Levels() [][]string {
+	var levels [][]string
+	level := map[string]int{}
+	for _, name := range g.Order {
+		for _, need := range g.Needs[name] {
+			level[name] = max(level[name], level[need]+1)
+		}
+		if level[name] == len(levels) {
+			levels = append(levels, nil)
+		}
+		levels[level[name]] = append(levels[level[name]], name)
+	}
+	return levels
+}
+
+// CycleError says that crates need each other, so that none can be published first.
+type CycleError struct {
+	Edges []Edge // each edge's To is the next one's From, the last leads back to the first
+}
+
+// Error names the crates of the cycle, every edge with its place, and the cure.
+func (e *CycleError) Error() string {
+	p := e.Problem()
+	return p.Summary + ": " + p.Detail + ": " + p.Hint
+}
+
+// Problem returns the cycle as a person reads it.
+func (e *CycleError) Problem() *problem.Error {
+	names, lines := []string{e.Edges[0].From}, []string{}
+	for _, edge := range e.Edges {
+		names = append(names, edge.To)
+		lines = append(lines, fmt.Sprintf("%s needs %s (%s dependency, %s)", edge.From, edge.To, edge.Kind, edge.At))
+	}
+	culprit, hint := e.Edges[0], "break the cycle: no order of publishing exists"
+	if i := slices.IndexFunc(e.Edges, func(e Edge) bool { return e.Kind == "dev" }); i >= 0 {
+		culprit = e.Edges[i]
+		hint = fmt.Sprintf("drop `version` from the dev-dependency on %s at %s: cargo then leaves it out of the package", culprit.To, culprit.At)
+	}
+	return &problem.Error{
+		Kind:    problem.Stopped,
+		Summary: "dependency cycle " + strings.Join(names, " -> "),
+		Detail:  strings.Join(lines, "\n"),
+		Hint:    hint,
+		File:    culprit.At.File,
+		Line:    culprit.At.Line,
+		Err:     e,
+	}
+}
+
+// cycle returns one cycle among the crates that could not be placed: from the first by name, along the first edge by
+// name, until a crate comes up again.
+func cycle(edges map[string][]Edge, placed map[string]bool) []Edge {
+	var left []string
+	for name := range edges {
+		if !placed[name] {
+			left = append(left, name)
+		}
+	}
+	at := slices.Min(left)
+	var path []Edge
+	for {
+		if i := slices.IndexFunc(path, func(e Edge) bool { return e.From == at }); i >= 0 {
+			return path[i:]
+		}
+		open := slices.DeleteFunc(slices.Clone(edges[at]), func(e Edge) bool { return placed[e.To] })
+		step := slices.MinFunc(open, func(a, b Edge) int {
+			// Where a crate is both a dependency and a dev-dependency, dropping the latter cures nothing.
+			return cmp.Or(strings.Compare(a.To, b.To), rank(a.Kind)-rank(b.Kind))
+		})
+		path = append(path, step)
+		at = step.To
+	}
+}
+
+func rank(kind string) int {
+	if kind == "dev" {
+		return 1
+	}
+	return 0
+}

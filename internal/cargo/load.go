@@ -1,0 +1,373 @@
+package cargo
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tagboat/tagboat/internal/cargo/manifest"
+	"github.com/tagboat/tagboat/internal/problem"
+)
+
+// Limits on what a checkout may make us read. The largest workspaces in the open stay far below them.
+const (
+	maxMetadata = 64 << 20
+	maxManifest = 1 << 20
+)
+
+// Runner runs a program with dir as its working directory and returns its standard output. Its error holds what the
+// program wrote to standard error. A checkout can name the programs that cargo starts, so the runner of a release is
+// the build zone's.
+type Runner func(ctx context.Context, dir string, argv ...string) (stdout []byte, err error)
+
+// Load reads the workspace that dir belongs to: what `cargo metadata --no-deps` says of it, and from the files
+// themselves what cargo does not say: lines, inheritance, cargo configuration. Neither needs the network. Whatever is
+// wrong in a manifest comes back as a *problem.Error with file and line as far as they are known.
+func Load(ctx context.Context, run Runner, dir string) (*Workspace, error) {
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load workspace: %w", err)
+	}
+	out, err := run(ctx, dir, "cargo", "metadata", "--no-deps", "--format-version", "1")
+	if err != nil {
+		return nil, refused(ctx, dir, err)
+	}
+	var meta metadata
+	if len(out) > maxMetadata {
+		return nil, fmt.Errorf("load workspace %s: cargo metadata wrote %d bytes, the limit is %d", dir, len(out), maxMetadata)
+	}
+	if err := json.Unmarshal(out, &meta); err != nil {
+		return nil, fmt.Errorf("load workspace %s: decode cargo metadata: %w", dir, err)
+	}
+	root, err := os.OpenRoot(meta.Root)
+	if err != nil {
+		return nil, fmt.Errorf("load workspace %s: %w", dir, err)
+	}
+	defer root.Close()
+	return (&loader{meta: meta, root: root, docs: map[string]*manifest.Node{}}).workspace()
+}
+
+var (
+	cargoPlace = regexp.MustCompile(`(?m)^ *--> (.+):(\d+):\d+$`)
+	cargoFile  = regexp.MustCompile("(?m)manifest at `(.+)`$")
+)
+
+// refused turns cargo's refusal of a manifest into a problem with the place that cargo named.
+func refused(ctx context.Context, dir string, err error) error {
+	text := err.Error()
+	if ctx.Err() != nil || !strings.Contains(text, "error: ") {
+		return fmt.Errorf("load workspace %s: %w", dir, err)
+	}
+	p := &problem.Error{Kind: problem.Stopped, Summary: "cargo cannot read the workspace", Detail: text, Err: err}
+	if m := cargoPlace.FindStringSubmatch(text); m != nil {
+		p.File = filepath.ToSlash(m[1])
+		p.Line, _ = strconv.Atoi(m[2])
+	} else if m := cargoFile.FindStringSubmatch(text); m != nil {
+		if rel, err := filepath.Rel(dir, m[1]); err == nil {
+			p.File = filepath.ToSlash(rel)
+		}
+	}
+	return p
+}
+
+// metadata is what `cargo metadata --format-version 1` prints, as far as it is used here.
+// https://doc.rust-lang.org/cargo/commands/cargo-metadata.html#json-format
+type metadata struct {
+	Root     string        `json:"workspace_root"`
+	Target   string        `json:"target_directory"`
+	Packages []metaPackage `json:"packages"`
+}
+
+type metaPackage struct {
+	Name, Version, Description, License, Readme string
+	Repository, Homepage, Documentation, Links  string
+	LicenseFile                                 string `json:"license_file"`
+	RustVersion                                 string `json:"rust_version"`
+	ManifestPath                                string `json:"manifest_path"`
+	Keywords, Categories, Authors               []string
+	Publish                                     *[]string
+	Features                                    map[string][]string
+	Dependencies                                []metaDependency
+	Targets                                     []struct{ Kind []string }
+}
+
+type metaDependency struct {
+	Name, Source, Req, Kind, Rename, Target, Registry, Path string
+	Optional                                                bool
+}
+
+type loader struct {
+	meta metadata
+	root *os.Root
+	docs map[string]*manifest.Node // by slash path below the root
+}
+
+func (l *loader) workspace() (*Workspace, error) {
+	w := &Workspace{Root: l.meta.Root, Registries: map[string]string{}, ReplacedBy: map[string]string{}}
+	for _, m := range l.meta.Packages {
+		p, err := l.member(m)
+		if err != nil {
+			return nil, err
+		}
+		w.Members = append(w.Members, p)
+	}
+	slices.SortFunc(w.Members, func(a, b Package) int { return strings.Compare(a.Name, b.Name) })
+	_, err := l.root.Stat("Cargo.lock")
+	w.HasLock = err == nil
+	if err := l.configuration(w); err != nil {
+		return nil, err
+	}
+	if err := l.toolchain(w); err != nil {
+		return nil, err
+	}
+	w.Nested, err = l.nested()
+	return w, err
+}
+
+// read returns the TOML file at that slash path below the root. It follows no link out of the root.
+func (l *loader) read(name string) (*manifest.Node, error) {
+	if doc, ok := l.docs[name]; ok {
+		return doc, nil
+	}
+	data, err := l.bytes(name)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := manifest.Parse(data)
+	if err != nil {
+		p := &problem.Error{Kind: problem.Stopped, Summary: "the file is not TOML", Detail: err.Error(), File: name, Err: err}
+		if s := (*manifest.SyntaxError)(nil); errors.As(err, &s) {
+			p.Detail, p.Line = s.Message, s.Line
+		}
+		return nil, p
+	}
+	l.docs[name] = doc
+	return doc, nil
+}
+
+func (l *loader) bytes(name string) ([]byte, error) {
+	f, err := l.root.Open(filepath.FromSlash(name))
+	if err != nil {
+		return nil, unreadable(name, err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, unreadable(name, cmp.Or(err, fs.ErrInvalid))
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
+	if err != nil {
+		return nil, unreadable(name, err)
+	}
+	if len(data) > maxManifest {
+		return nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("the file is larger than %d bytes", maxManifest), File: name}
+	}
+	return data, nil
+}
+
+func unreadable(name string, err error) error {
+	return &problem.Error{Kind: problem.Stopped, Summary: "the file cannot be read", File: name, Err: err}
+}
+
+// member joins what cargo says of a package with the places in its manifest.
+func (l *loader) member(m metaPackage) (Package, error) {
+	file, err := l.below(m.ManifestPath)
+	if err != nil {
+		return Package{}, err
+	}
+	doc, err := l.read(file)
+	if err != nil {
+		return Package{}, err
+	}
+	p := Package{
+		Name: m.Name, Version: m.Version, Manifest: file, PublishAny: m.Publish == nil, Features: m.Features,
+		Description: m.Description, License: m.License, LicenseFile: m.LicenseFile, Readme: m.Readme,
+		Repository: m.Repository, Homepage: m.Homepage, Documentation: m.Documentation,
+		Links: m.Links, RustVersion: m.RustVersion,
+		Keywords: m.Keywords, Categories: m.Categories, Authors: m.Authors,
+	}
+	if m.Publish != nil {
+		p.Publish = *m.Publish
+	}
+	for _, t := range m.Targets {
+		p.ProcMacro = p.ProcMacro || slices.Contains(t.Kind, "proc-macro")
+		p.BuildScript = p.BuildScript || slices.Contains(t.Kind, "custom-build")
+	}
+	if err := l.places(&p, doc); err != nil {
+		return Package{}, err
+	}
+	for key, name := range map[string]string{"readme": p.Readme, "license-file": p.LicenseFile} {
+		if _, err := os.Stat(filepath.Join(l.meta.Root, filepath.FromSlash(path.Join(p.Dir(), name)))); name != "" && err != nil {
+			p.MissingFiles = append(p.MissingFiles, key)
+		}
+	}
+	slices.Sort(p.MissingFiles)
+	for _, d := range m.Dependencies {
+		dep, err := l.dependency(p, doc, d)
+		if err != nil {
+			return Package{}, err
+		}
+		p.Dependencies = append(p.Dependencies, dep)
+	}
+	return p, nil
+}
+
+// below returns the slash path of a manifest relative to the root.
+func (l *loader) below(manifestPath string) (string, error) {
+	rel, err := filepath.Rel(l.meta.Root, manifestPath)
+	if err != nil || !filepath.IsLocal(rel) {
+		return "", &problem.Error{
+			Kind: problem.Stopped, File: "Cargo.toml", Summary: "a workspace member lies outside of the workspace's folder",
+			Detail: manifestPath, Hint: "move it below the folder of the root manifest",
+		}
+	}
+	return filepath.ToSlash(rel), nil
+}
+
+// places notes where each key of [package] is really written.
+func (l *loader) places(p *Package, doc *manifest.Node) error {
+	table := doc.First("package", "project")
+	p.At = map[string]Position{"package": {p.Manifest, 1}}
+	if table != nil {
+		p.At["package"] = Position{p.Manifest, table.Line}
+	}
+	p.Versionless = table.Get("version") == nil
+	for _, key := range table.Keys() {
+		p.At[key] = Position{p.Manifest, table.Get(key).Line}
+		if table.Get(key, "workspace").True() {
+			root, err := l.read("Cargo.toml")
+			if err != nil {
+				return err
+			}
+			if v := root.Get("workspace", "package", key); v != nil {
+				p.At[key] = Position{"Cargo.toml", v.Line}
+			}
+		}
+	}
+	p.VersionAt = p.Place("version")
+	return nil
+}
+
+// dependency joins what cargo says of a dependency with the place of its requirement.
+func (l *loader) dependency(p Package, doc *manifest.Node, m metaDependency) (Dependency, error) {
+	d := Dependency{
+		Name: m.Name, Rename: m.Rename, Req: m.Req, Kind: cmp.Or(m.Kind, "normal"), Target: m.Target,
+		Registry: m.Registry, Optional: m.Optional, At: p.Place("package"),
+	}
+	if git, ok := strings.CutPrefix(m.Source, "git+"); ok {
+		d.Git = git
+	}
+	if isCratesIO(d.Registry) {
+		d.Registry = ""
+	}
+	if m.Path != "" {
+		rel, err := filepath.Rel(l.meta.Root, m.Path)
+		if err != nil {
+			return Dependency{}, fmt.Errorf("load %s: dependency %s: %w", p.Manifest, m.Name, err)
+		}
+		d.Path = filepath.ToSlash(rel)
+	}
+	key, file := cmp.Or(m.Rename, m.Name), p.Manifest
+	node := listed(doc, d, key)
+	if node.Get("workspace").True() {
+		root, err := l.read("Cargo.toml")
+		if err != nil {
+			return Dependency{}, err
+		}
+		node, file = root.Get("workspace", "dependencies", key), "Cargo.toml"
+	}
+	if node == nil {
+		return d, nil
+	}
+	version := node.Get("version")
+	d.HasVersion = node.String() != "" || version.String() != ""
+	d.At = Position{file, node.Line}
+	if version != nil {
+		d.At.Line = version.Line
+	}
+	return d, nil
+}
+
+// listed returns the entry of a dependency in its member's manifest. Cargo prints a target's cfg() without the spaces
+// that the manifest may have.
+func listed(doc *manifest.Node, d Dependency, key string) *manifest.Node {
+	tables := []*manifest.Node{doc}
+	if d.Target != "" {
+		tables = nil
+		targets := doc.Get("target")
+		for _, name := range targets.Keys() {
+			if squeeze(name) == squeeze(d.Target) {
+				tables = append(tables, targets.Get(name))
+			}
+		}
+	}
+	names := map[string][]string{
+		"normal": {"dependencies"},
+		"dev":    {"dev-dependencies", "dev_dependencies"},
+		"build":  {"build-dependencies", "build_dependencies"},
+	}
+	for _, t := range tables {
+		if n := t.First(names[d.Kind]...).Get(key); n != nil {
+			return n
+		}
+	}
+	return nil
+}
+
+func squeeze(s string) string { return strings.Join(strings.Fields(s), "") }
+
+// isCratesIO reports whether an index URL is crates.io's, in either of its protocols.
+func isCratesIO(index string) bool {
+	return index == "https://github.com/rust-lang/crates.io-index" || index == "sparse+https://index.crates.io/"
+}
+
+// maxEntries bounds the search for nested workspaces.
+const maxEntries = 200_000
+
+// nested returns the folders below the root, other than the root, that are workspaces of their own: those whose
+// manifest has a [workspace] table, and the root's `exclude` entries that are packages.
+func (l *loader) nested() ([]string, error) {
+	found, seen := map[string]bool{}, 0
+	target, _ := filepath.Rel(l.meta.Root, l.meta.Target)
+	err := fs.WalkDir(l.root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		if seen++; err != nil || seen > maxEntries {
+			return cmp.Or(err, fs.SkipAll)
+		}
+		if e.IsDir() && (e.Name() == ".git" || name == filepath.ToSlash(target)) {
+			return fs.SkipDir
+		}
+		if e.Name() != "Cargo.toml" || name == "Cargo.toml" {
+			return nil
+		}
+		// A tree may hold broken manifests as test data; only those that cargo names are the release's concern.
+		if doc, err := l.read(name); err == nil && doc.Get("workspace") != nil {
+			found[path.Dir(name)] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for nested workspaces: %w", err)
+	}
+	if root, err := l.read("Cargo.toml"); err == nil {
+		for _, dir := range root.Get("workspace", "exclude").Strings() {
+			if _, err := l.root.Stat(filepath.Join(filepath.FromSlash(dir), "Cargo.toml")); err == nil {
+				found[path.Clean(dir)] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), nil
+}
