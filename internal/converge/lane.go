@@ -18,6 +18,7 @@ type lane struct {
 	pausedUntil time.Time // a server named this instant
 	pauseReason string
 	probing     bool // after a pause one attempt goes first; the rest follow when the server lets it through
+	epoch       int  // counts pauses
 	passed      int  // attempts that ended without a named time
 	closed      *Outcome
 	announced   time.Time
@@ -64,14 +65,16 @@ func (l *lane) release(free bool) {
 
 func (l *lane) pause(until time.Time, reason string) {
 	l.probing = true
+	l.epoch++
 	if until.After(l.pausedUntil) {
 		l.pausedUntil, l.pauseReason = until, reason
 	}
 }
 
-// letThrough notes that the server answered an attempt without naming a time.
-func (l *lane) letThrough() {
-	l.probing = false
+// letThrough notes that the server answered an attempt without naming a time. What it answered to an attempt from
+// before the last pause says nothing about now.
+func (l *lane) letThrough(epoch int) {
+	l.probing = l.probing && epoch != l.epoch
 	l.passed++
 }
 

@@ -3,6 +3,7 @@ package converge
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -41,7 +42,8 @@ type node struct {
 	missing    int   // needs that are not met
 	dependents []int // steps that need this one
 	tries      int   // attempts that count against the limit
-	passed     int   // the lane's counter when the last attempt started
+	passed     int   // the lane's counter at the last refusal with a time
+	epoch      int   // the lane's, when the last attempt started
 	tracker    *tracker
 }
 
@@ -82,7 +84,12 @@ func newRun(ctx context.Context, r *Runner, p Plan) *run {
 			x.lanes = append(x.lanes, l)
 		}
 		index[s.Key] = i
-		x.nodes[i] = node{StepResult: StepResult{Step: s, Outcome: Outcome{State: StatePending}}, lane: l, missing: len(s.Needs)}
+		x.nodes[i] = node{
+			StepResult: StepResult{Step: s, Outcome: Outcome{State: StatePending}},
+			lane:       l,
+			missing:    len(s.Needs),
+			passed:     -1,
+		}
 	}
 	for i, s := range p.Steps {
 		for _, need := range s.Needs {
@@ -217,7 +224,7 @@ func (x *run) next(now time.Time) (next time.Time, idle bool) {
 func (x *run) start(ctx context.Context, i int, now time.Time) {
 	n := &x.nodes[i]
 	n.lane.take(now)
-	n.passed = n.lane.passed
+	n.epoch = n.lane.epoch
 	n.Attempts++
 	if n.Started.IsZero() {
 		n.Started = now
@@ -249,7 +256,7 @@ func (x *run) finish(ctx context.Context, c completion) {
 	if c.err == nil {
 		switch c.outcome.State {
 		case StateDone, StateSkipped, StateWaiting:
-			n.lane.letThrough()
+			n.lane.letThrough(n.epoch)
 			x.end(c.index, c.outcome, nil)
 			return
 		default:
@@ -269,13 +276,13 @@ func (x *run) finish(ctx context.Context, c completion) {
 		}
 	} else {
 		told = time.Time{}
-		n.lane.letThrough()
+		n.lane.letThrough(n.epoch)
 	}
 	switch {
 	case stopsAll(c.err):
 		x.fail(c.index, "", c.err)
 		x.halt("stopped after " + n.Step.Key)
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && (again || errors.Is(c.err, ctx.Err()) || errors.Is(c.err, context.Cause(ctx))):
 		x.fail(c.index, reasonInterrupted, c.err)
 	case !again || x.halted != "":
 		x.fail(c.index, "", c.err)
@@ -287,10 +294,13 @@ func (x *run) finish(ctx context.Context, c completion) {
 // retry plans the next attempt of a step: at the time its lane was told, or after a back-off.
 func (x *run) retry(i int, told time.Time, err error) {
 	n := &x.nodes[i]
-	// A refusal with a time is no fault of the step: it counts only where nobody in the lane got through meanwhile, so
-	// that a step is not used up by its neighbours.
-	if told.IsZero() || n.lane.name == "" || n.lane.passed == n.passed {
+	// A refusal with a time is no fault of the step: it counts only where nobody in the lane got through since the last
+	// one, so that a step is not used up by its neighbours.
+	if told.IsZero() || n.lane.name == "" || n.passed < 0 || n.lane.passed == n.passed {
 		n.tries++
+	}
+	if !told.IsZero() {
+		n.passed = n.lane.passed
 	}
 	if n.tries >= x.attempts {
 		x.fail(i, fmt.Sprintf("gave up after %d attempts", n.Attempts), err)
