@@ -1,0 +1,79 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Known is what could be found out without changing anything.
+type Known string
+
+// The answers of a check.
+const (
+	Yes     Known = "yes"
+	No      Known = "no"
+	Unknown Known = "unknown"
+)
+
+// Access is what a registry lets this client do, as far as can be known beforehand.
+type Access struct {
+	Reachable    bool
+	AuthRequired bool
+	Read         Known
+	Publish      Known
+	Detail       []string // sentences for people: what is missing, what could not be known, what to mind
+}
+
+// Check finds out whether the registry answers and what it lets the token do, with reading requests only. A registry
+// that cannot be reached is an error that may be retried; a token that is refused is an answer.
+func (c *Client) Check(ctx context.Context) (Access, error) {
+	a := Access{Read: Unknown, Publish: Unknown}
+	token, err := c.token(ctx)
+	if err != nil {
+		return Access{}, fmt.Errorf("check registry %s: token: %w", c.registry.Name, err)
+	}
+	if strings.HasPrefix(c.registry.URL, "http:") {
+		a.Detail = append(a.Detail, "the registry is spoken to over http: the token can be read on the way")
+	}
+	config, usedToken, err := c.fetchConfig(ctx)
+	var answer *Error
+	switch {
+	case err == nil:
+	case errors.As(err, &answer) && answer.Class == Denied:
+		a.Reachable, a.AuthRequired, a.Read, a.Publish = true, true, No, No
+		a.Detail = append(a.Detail, deniedSentence(token.IsZero(), answer, c.registry.Kind))
+		return a, nil
+	default:
+		return Access{}, err
+	}
+	a.Reachable, a.AuthRequired, a.Read = true, config.AuthRequired || usedToken, Yes
+	switch {
+	case config.API == "":
+		a.Publish = No
+		a.Detail = append(a.Detail, "the registry takes no uploads: its config.json names no api")
+	case token.IsZero():
+		a.Publish = No
+		a.Detail = append(a.Detail, "no token is configured; uploads need "+c.registry.Kind.Traits().TokenForm)
+	case a.AuthRequired:
+		a.Detail = append(a.Detail, "the token may read; whether it may publish shows at the first upload")
+	default:
+		a.Detail = append(a.Detail, "reading needs no token, so nothing tells whether the token is valid before the first upload")
+	}
+	if config.AuthRequired && token.IsZero() {
+		a.Read = No
+	}
+	return a, nil
+}
+
+func deniedSentence(noToken bool, e *Error, kind Kind) string {
+	if noToken {
+		return "reading needs a token and none is configured; it is " + kind.Traits().TokenForm
+	}
+	s := fmt.Sprintf("the registry refused the token (status %d); it wants %s", e.Status, kind.Traits().TokenForm)
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	return s
+}
