@@ -11,248 +11,60 @@
 package forge
 
 import (
-	"context"
-	"fmt"
-	"net/http"
-	"net/url"
-	"regexp"
-	"slices"
-	"strings"
-	"time"
+	"errors"
 
-	"github.com/google/go-github/v62/github"
-
-	"github.com/tagboat/tagboat/internal/secret"
+	"github.com/tagboat/tagboat/internal/forge/wire"
 )
 
 // Options says which repository on which GitHub, and how to reach it.
-type Options struct {
-	// APIURL is what GitHub Actions calls GITHUB_API_URL: "https://api.github.com" (also for ""),
-	// "https://HOST/api/v3" of an Enterprise Server, or an embedded server on loopback. Plain http is accepted only for
-	// loopback addresses and for names that are reserved for tests.
-	APIURL string
-	// UploadURL is the origin that release assets may be uploaded to. "" stands for https://uploads.github.com with
-	// api.github.com, uploads.NAME.ghe.com with api.NAME.ghe.com, and the API's own origin with every other host.
-	UploadURL string
-	// Owner and Repo name the repository.
-	Owner, Repo string
-	// Token returns the token for one request. It is called for each, so a token may be renewed at any time. A nil func
-	// or a zero value means an anonymous request.
-	Token func(context.Context) (secret.Value, error)
-	// HTTP gives the transport (nil: a transport of its own that honours the proxy variables). Its timeout, cookie jar and
-	// redirect policy are not used.
-	HTTP *http.Client
-	// UserAgent is what the requests call themselves, "tagboat" for "".
-	UserAgent string
-	// Pace bounds what is sent at once; the zero value is right.
-	Pace Pace
+type Options = wire.Options
+
+// Pace bounds what a client sends at once.
+type Pace = wire.Pace
+
+// Error is a request that did not give what was asked. Every error of this package is one, except those of the token
+// function and of an upload's own file, which are only wrapped, and ErrTruncated.
+type Error = wire.Error
+
+// Class says what an error means for whoever must decide what to do next.
+type Class = wire.Class
+
+// The classes of errors.
+const (
+	Refused     = wire.Refused
+	Transient   = wire.Transient
+	RateLimited = wire.RateLimited
+	Denied      = wire.Denied
+	NotFound    = wire.NotFound
+	Conflict    = wire.Conflict
+	Interrupted = wire.Interrupted
+)
+
+// IsNotFound reports whether err is an *Error of class NotFound.
+func IsNotFound(err error) bool { return isClass(err, NotFound) }
+
+// IsConflict reports whether err is an *Error of class Conflict.
+func IsConflict(err error) bool { return isClass(err, Conflict) }
+
+// IsDenied reports whether err is an *Error of class Denied.
+func IsDenied(err error) bool { return isClass(err, Denied) }
+
+func isClass(err error, c Class) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Class == c
 }
 
 // Client is bound to one repository. It is safe for concurrent use.
-type Client struct {
-	slug    string // owner/name, for messages
-	root    string // "repos/owner/name", the start of most paths
-	api     *url.URL
-	origins []string // where the token may go
-	agent   string
-	http    *http.Client // with token, pace, limits
-	plain   *http.Client // without token: redirect targets
-}
-
-var nameOK = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
+type Client struct{ wire *wire.Client }
 
 // New returns a client. The error is about the options; nothing is sent.
 func New(o Options) (*Client, error) {
-	for _, n := range []string{o.Owner, o.Repo} {
-		if !nameOK.MatchString(n) || n == "." || n == ".." {
-			return nil, fmt.Errorf("forge: repository %q: want owner and name of letters, digits, '-', '_' and '.'", o.Owner+"/"+o.Repo)
-		}
-	}
-	if o.APIURL == "" {
-		o.APIURL = "https://api.github.com"
-	}
-	api, err := parseBase(o.APIURL)
+	w, err := wire.New(o)
 	if err != nil {
-		return nil, fmt.Errorf("forge: API address: %w", err)
+		return nil, err
 	}
-	uploads := defaultUploads(api)
-	if o.UploadURL != "" {
-		if uploads, err = parseBase(o.UploadURL); err != nil {
-			return nil, fmt.Errorf("forge: upload address: %w", err)
-		}
-	}
-	c := &Client{
-		slug: o.Owner + "/" + o.Repo, root: "repos/" + o.Owner + "/" + o.Repo,
-		api: api, origins: []string{origin(api), origin(uploads)}, agent: o.UserAgent,
-	}
-	if c.agent == "" {
-		c.agent = "tagboat"
-	}
-	base := baseTransport(o.HTTP)
-	c.plain = &http.Client{Transport: base, CheckRedirect: c.storageRedirect}
-	c.http = &http.Client{
-		Transport:     &transport{base: base, token: o.Token, origins: c.origins, pace: newPacer(o.Pace, api.Host == "api.github.com")},
-		CheckRedirect: c.apiRedirect,
-	}
-	return c, nil
+	return &Client{wire: w}, nil
 }
 
 // Slug returns "owner/name" as the client was given it.
-func (c *Client) Slug() string { return c.slug }
-
-// parseBase accepts an absolute http(s) URL without credentials, query and fragment and returns it with one trailing
-// slash.
-func parseBase(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-		return nil, fmt.Errorf("want an absolute http or https URL")
-	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%s: want no credentials, query or fragment", u.Host)
-	}
-	if u.Scheme == "http" && !localHost(u.Hostname()) {
-		return nil, fmt.Errorf("%s: want https, since a token is sent there", u.Host)
-	}
-	u.Path = strings.TrimRight(u.Path, "/") + "/"
-	u.RawPath = ""
-	return u, nil
-}
-
-// localHost reports whether traffic to host stays on this machine or cannot leave it (RFC 6761 names).
-func localHost(host string) bool {
-	if host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1" {
-		return true
-	}
-	for _, suffix := range []string{".localhost", ".test", ".invalid", ".example"} {
-		if strings.HasSuffix(host, suffix) {
-			return true
-		}
-	}
-	return false
-}
-
-func defaultUploads(api *url.URL) *url.URL {
-	u := *api
-	u.Path = "/"
-	if rest, ok := strings.CutPrefix(u.Host, "api."); ok && (rest == "github.com" || strings.HasSuffix(rest, ".ghe.com")) {
-		u.Host = "uploads." + rest
-	}
-	return &u
-}
-
-func origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
-
-// apiRedirect follows what GitHub answers for a renamed repository, within the API's own origin only and only where
-// the method stays the same: a POST that turns into a GET would look like success.
-//
-// https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects
-func (c *Client) apiRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) > 3 || req.Method != via[0].Method || !slices.Contains(c.origins, origin(req.URL)) || isDownload(req.Context()) {
-		return http.ErrUseLastResponse
-	}
-	return nil
-}
-
-// storageRedirect keeps downloads from leaving https.
-func (c *Client) storageRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) > 5 {
-		return fmt.Errorf("more than 5 redirects")
-	}
-	return c.storageScheme(req.URL)
-}
-
-func (c *Client) storageScheme(u *url.URL) error {
-	if u.Scheme == "https" || (u.Scheme == "http" && c.api.Scheme == "http") {
-		return nil
-	}
-	return fmt.Errorf("redirect to %s: want https", u.Scheme)
-}
-
-// call is one JSON request. The path is relative to the API address.
-type call struct {
-	op     string
-	method string
-	path   string
-	query  url.Values
-	body   any
-	out    any
-	create bool // the path names no object of its own, so a 404 is a lack of permission
-}
-
-// do sends r and decodes the answer into r.out. The response is nil where none arrived; its body is consumed.
-func (c *Client) do(ctx context.Context, r call) (*github.Response, error) {
-	path := r.path
-	if len(r.query) > 0 {
-		path += "?" + r.query.Encode()
-	}
-	gh := c.github()
-	req, err := gh.NewRequest(r.method, path, r.body)
-	if err != nil {
-		return nil, fmt.Errorf("%s in %s: %w", r.op, c.slug, err)
-	}
-	resp, err := gh.Do(ctx, req, r.out)
-	if err == nil {
-		return resp, nil
-	}
-	var raw *http.Response
-	if resp != nil {
-		raw = resp.Response
-	}
-	err = c.fail(ctx, r.op, raw, err)
-	if e, ok := err.(*Error); ok && r.create && e.Status == http.StatusNotFound {
-		e.Class = Denied
-	}
-	return resp, err
-}
-
-// github returns a new go-github client over the shared connections. go-github remembers rate limits per client and
-// then answers by itself instead of sending; that memory outlives a renewed token and is no answer of GitHub, so each
-// request gets a client without memories.
-func (c *Client) github() *github.Client {
-	gh := github.NewClient(c.http)
-	gh.BaseURL = c.api
-	gh.UserAgent = c.agent
-	return gh
-}
-
-// segments escapes each part of a slash-separated path or ref name and keeps the slashes, as GitHub's description of
-// these parameters wants it.
-func segments(s string) string {
-	parts := strings.Split(s, "/")
-	for i, p := range parts {
-		parts[i] = url.PathEscape(p)
-	}
-	return strings.Join(parts, "/")
-}
-
-// malformed is the error for an answer with a good status that lacks what it must have.
-func (c *Client) malformed(op, what string) error {
-	return &Error{Op: op + " in " + c.slug, Class: Refused, Message: "unexpected answer: " + what}
-}
-
-const page = 100
-
-// pages calls fetch for each page until there is none: fetch returns what go-github read from the Link header.
-//
-// https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api
-func pages(fetch func(q url.Values) (*github.Response, error)) error {
-	for n := 1; n != 0; {
-		resp, err := fetch(url.Values{"per_page": {fmt.Sprint(page)}, "page": {fmt.Sprint(n)}})
-		if err != nil {
-			return err
-		}
-		if resp.NextPage != 0 && resp.NextPage <= n {
-			return &Error{Op: "list", Class: Refused, Message: fmt.Sprintf("unexpected answer: page %d names page %d as the next", n, resp.NextPage)}
-		}
-		n = resp.NextPage
-	}
-	return nil
-}
-
-// requestTimeout bounds one JSON exchange from the moment it is sent to the last byte of its answer; streams are
-// bounded by stallTimeout instead.
-const (
-	requestTimeout = time.Minute
-	stallTimeout   = 2 * time.Minute
-	answerLimit    = 32 << 20
-)
+func (c *Client) Slug() string { return c.wire.Slug() }

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/tagboat/tagboat/internal/forge/wire"
 )
 
 // ErrTruncated comes together with a list that GitHub cut off: what is listed is true, what is not listed is unknown.
@@ -37,19 +39,19 @@ type entry struct {
 func (c *Client) File(ctx context.Context, ref, path string) ([]byte, error) {
 	op := fmt.Sprintf("read %s at %s", path, ref)
 	var raw json.RawMessage
-	if _, err := c.do(ctx, c.contents(op, ref, path, &raw)); err != nil {
+	if _, err := c.wire.Do(ctx, c.contents(op, ref, path, &raw)); err != nil {
 		return nil, err
 	}
 	var e entry
 	if json.Unmarshal(raw, &e) != nil || e.Type != "file" {
-		return nil, &Error{Op: op + " in " + c.slug, Class: Refused, Message: "not a file"}
+		return nil, c.wire.Refuse(op, "not a file")
 	}
 	if e.Encoding != "base64" {
 		return c.largeFile(ctx, op, e.SHA)
 	}
 	b, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(e.Content, "\n", ""))
 	if err != nil {
-		return nil, c.malformed(op, "content is not base64")
+		return nil, c.wire.Malformed(op, "content is not base64")
 	}
 	return b, nil
 }
@@ -59,21 +61,21 @@ func (c *Client) File(ctx context.Context, ref, path string) ([]byte, error) {
 // https://docs.github.com/en/rest/git/blobs#get-a-blob
 func (c *Client) largeFile(ctx context.Context, op, sha string) ([]byte, error) {
 	var e entry
-	_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: c.root + "/git/blobs/" + segments(sha), out: &e})
+	_, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: c.wire.Root() + "/git/blobs/" + wire.Segments(sha), Out: &e})
 	if err != nil {
 		return nil, err
 	}
 	b, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(e.Content, "\n", ""))
 	if err != nil || e.Encoding != "base64" {
-		return nil, c.malformed(op, "content is not base64")
+		return nil, c.wire.Malformed(op, "content is not base64")
 	}
 	return b, nil
 }
 
-func (c *Client) contents(op, ref, path string, out any) call {
-	r := call{op: op, method: http.MethodGet, path: c.root + "/contents/" + segments(strings.Trim(path, "/")), out: out}
+func (c *Client) contents(op, ref, path string, out any) wire.Call {
+	r := wire.Call{Op: op, Method: http.MethodGet, Path: c.wire.Root() + "/contents/" + wire.Segments(strings.Trim(path, "/")), Out: out}
 	if ref != "" {
-		r.query = url.Values{"ref": {ref}}
+		r.Query = url.Values{"ref": {ref}}
 	}
 	return r
 }
@@ -101,18 +103,18 @@ func (c *Client) List(ctx context.Context, ref, dir string) ([]string, error) {
 func (c *Client) folder(ctx context.Context, ref, dir string) ([]entry, error) {
 	op := fmt.Sprintf("list %s at %s", dir, ref)
 	var raw json.RawMessage
-	if _, err := c.do(ctx, c.contents(op, ref, dir, &raw)); err != nil {
+	if _, err := c.wire.Do(ctx, c.contents(op, ref, dir, &raw)); err != nil {
 		return nil, err
 	}
 	if raw = bytes.TrimSpace(raw); len(raw) == 0 || raw[0] != '[' {
-		return nil, &Error{Op: op + " in " + c.slug, Class: Refused, Message: "not a folder"}
+		return nil, c.wire.Refuse(op, "not a folder")
 	}
 	var entries []entry
 	if err := json.Unmarshal(raw, &entries); err != nil {
-		return nil, c.malformed(op, "folder entries")
+		return nil, c.wire.Malformed(op, "folder entries")
 	}
 	if len(entries) >= directorySize {
-		return entries, fmt.Errorf("%s in %s: %d entries: %w", op, c.slug, len(entries), ErrTruncated)
+		return entries, fmt.Errorf("%s in %s: %d entries: %w", op, c.wire.Slug(), len(entries), ErrTruncated)
 	}
 	return entries, nil
 }
@@ -167,12 +169,12 @@ type comparison struct {
 
 func (c *Client) compare(ctx context.Context, op, base, head string) (comparison, error) {
 	var out comparison
-	_, err := c.do(ctx, call{
-		op: op, method: http.MethodGet, path: c.root + "/compare/" + segments(base) + "..." + segments(head),
-		query: url.Values{"per_page": {"1"}}, out: &out, // one commit is enough: the files are those of all
+	_, err := c.wire.Do(ctx, wire.Call{
+		Op: op, Method: http.MethodGet, Path: c.wire.Root() + "/compare/" + wire.Segments(base) + "..." + wire.Segments(head),
+		Query: url.Values{"per_page": {"1"}}, Out: &out, // one commit is enough: the files are those of all
 	})
 	if err == nil && out.Status == "" {
-		err = c.malformed(op, "comparison without a status")
+		err = c.wire.Malformed(op, "comparison without a status")
 	}
 	return out, err
 }
@@ -205,7 +207,7 @@ func (c *Client) ChangedFiles(ctx context.Context, base, head string) ([]string,
 	slices.Sort(names)
 	names = slices.Compact(names)
 	if len(out.Files) >= compareFiles {
-		return names, fmt.Errorf("%s in %s: %d files: %w", op, c.slug, len(out.Files), ErrTruncated)
+		return names, fmt.Errorf("%s in %s: %d files: %w", op, c.wire.Slug(), len(out.Files), ErrTruncated)
 	}
 	return names, nil
 }

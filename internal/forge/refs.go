@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/google/go-github/v62/github"
+
+	"github.com/tagboat/tagboat/internal/forge/wire"
 )
 
 // Tag is a tag as GitHub has it. Object is what the ref points at, Commit what remains after peeling; they are the same
@@ -33,20 +35,20 @@ func (c *Client) Tag(ctx context.Context, name string) (Tag, error) {
 	t := Tag{Name: name, Object: obj.GetSHA()}
 	for depth := 0; obj.GetType() == "tag"; depth++ {
 		if depth == peelDepth {
-			return Tag{}, c.malformed(op, fmt.Sprintf("more than %d tags on top of each other", peelDepth))
+			return Tag{}, c.wire.Malformed(op, fmt.Sprintf("more than %d tags on top of each other", peelDepth))
 		}
 		t.Annotated = true
 		var tag github.Tag
-		_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: c.root + "/git/tags/" + segments(obj.GetSHA()), out: &tag})
+		_, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: c.wire.Root() + "/git/tags/" + wire.Segments(obj.GetSHA()), Out: &tag})
 		if err != nil {
 			return Tag{}, err
 		}
 		if obj = tag.GetObject(); obj.GetSHA() == "" {
-			return Tag{}, c.malformed(op, "tag object without a target")
+			return Tag{}, c.wire.Malformed(op, "tag object without a target")
 		}
 	}
 	if obj.GetType() != "commit" {
-		return Tag{}, &Error{Op: op + " in " + c.slug, Class: Refused, Message: "the tag points at a " + obj.GetType() + ", want a commit"}
+		return Tag{}, c.wire.Refuse(op, "the tag points at a "+obj.GetType()+", want a commit")
 	}
 	t.Commit = obj.GetSHA()
 	return t, nil
@@ -67,15 +69,15 @@ func (c *Client) Branch(ctx context.Context, name string) (sha string, err error
 // with the name, as GitHub's older git/refs endpoint does.
 func (c *Client) ref(ctx context.Context, op, name string) (*github.GitObject, error) {
 	var ref github.Reference
-	_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: c.root + "/git/ref/" + segments(name), out: &ref})
+	_, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: c.wire.Root() + "/git/ref/" + wire.Segments(name), Out: &ref})
 	if err != nil {
 		return nil, err
 	}
 	if got := ref.GetRef(); got != "refs/"+name {
-		return nil, &Error{Op: op + " in " + c.slug, Class: NotFound, Message: fmt.Sprintf("got %s, want refs/%s", clean(got, 200), name)}
+		return nil, &Error{Op: op + " in " + c.wire.Slug(), Class: NotFound, Message: fmt.Sprintf("got %q, want refs/%s", got, name)}
 	}
 	if ref.GetObject().GetSHA() == "" {
-		return nil, c.malformed(op, "ref without an object")
+		return nil, c.wire.Malformed(op, "ref without an object")
 	}
 	return ref.GetObject(), nil
 }
@@ -99,7 +101,7 @@ func (c *Client) CreateTag(ctx context.Context, name, sha string) error {
 
 func (c *Client) createRef(ctx context.Context, op, name, sha string) error {
 	in := map[string]string{"ref": "refs/" + name, "sha": sha}
-	_, err := c.do(ctx, call{op: op, method: http.MethodPost, path: c.root + "/git/refs", body: in, create: true})
+	_, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodPost, Path: c.wire.Root() + "/git/refs", Body: in, Create: true})
 	if e, ok := err.(*Error); ok && e.Status == http.StatusUnprocessableEntity {
 		// "Reference already exists" carries no code, so its existence is looked up.
 		if _, look := c.ref(ctx, op, name); look == nil {
@@ -115,7 +117,7 @@ func (c *Client) createRef(ctx context.Context, op, name, sha string) error {
 func (c *Client) UpdateTag(ctx context.Context, name, sha string) error {
 	op := "move tag " + name
 	in := map[string]any{"sha": sha, "force": true}
-	_, err := c.do(ctx, call{op: op, method: http.MethodPatch, path: c.root + "/git/refs/" + segments("tags/"+name), body: in})
+	_, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodPatch, Path: c.wire.Root() + "/git/refs/" + wire.Segments("tags/"+name), Body: in})
 	return c.refMissing(ctx, op, "tags/"+name, err)
 }
 
@@ -143,7 +145,7 @@ func (c *Client) DeleteBranch(ctx context.Context, name string) error {
 }
 
 func (c *Client) deleteRef(ctx context.Context, op, name string) error {
-	_, err := c.do(ctx, call{op: op, method: http.MethodDelete, path: c.root + "/git/refs/" + segments(name)})
+	_, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodDelete, Path: c.wire.Root() + "/git/refs/" + wire.Segments(name)})
 	return c.refMissing(ctx, op, name, err)
 }
 

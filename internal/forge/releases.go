@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tagboat/tagboat/internal/forge/wire"
 )
 
 // Release is a release or a draft of one. Target is what target_commitish says, which means nothing once the tag
@@ -76,8 +78,8 @@ func (c *Client) Releases(ctx context.Context) iter.Seq2[Release, error] {
 		for offset, size := 0, releasePage; ; {
 			q := url.Values{"per_page": {fmt.Sprint(size)}, "page": {fmt.Sprint(offset/size + 1)}}
 			var list []release
-			resp, err := c.do(ctx, call{op: "list releases", method: http.MethodGet, path: c.root + "/releases", query: q, out: &list})
-			if errors.Is(err, errTooLarge) && size > 1 {
+			resp, err := c.wire.Do(ctx, wire.Call{Op: "list releases", Method: http.MethodGet, Path: c.wire.Root() + "/releases", Query: q, Out: &list})
+			if errors.Is(err, wire.ErrTooLarge) && size > 1 {
 				size /= 2
 				continue
 			}
@@ -131,19 +133,21 @@ func (c *Client) releasesWhere(ctx context.Context, match func(tag string) bool)
 //
 // https://docs.github.com/en/rest/releases/releases#get-a-release
 func (c *Client) Release(ctx context.Context, id int64) (Release, error) {
-	return c.releaseCall(ctx, call{op: fmt.Sprintf("get release %d", id), method: http.MethodGet, path: c.releasePath(id)})
+	return c.releaseCall(ctx, wire.Call{Op: fmt.Sprintf("get release %d", id), Method: http.MethodGet, Path: c.releasePath(id)})
 }
 
-func (c *Client) releasePath(id int64) string { return fmt.Sprintf("%s/releases/%d", c.root, id) }
+func (c *Client) releasePath(id int64) string {
+	return fmt.Sprintf("%s/releases/%d", c.wire.Root(), id)
+}
 
-func (c *Client) releaseCall(ctx context.Context, r call) (Release, error) {
+func (c *Client) releaseCall(ctx context.Context, r wire.Call) (Release, error) {
 	var out release
-	r.out = &out
-	if _, err := c.do(ctx, r); err != nil {
+	r.Out = &out
+	if _, err := c.wire.Do(ctx, r); err != nil {
 		return Release{}, err
 	}
 	if out.ID == 0 {
-		return Release{}, c.malformed(r.op, "release without an id")
+		return Release{}, c.wire.Malformed(r.Op, "release without an id")
 	}
 	return out.out(), nil
 }
@@ -163,7 +167,7 @@ type DraftRequest struct {
 func (c *Client) CreateDraft(ctx context.Context, d DraftRequest) (Release, error) {
 	op := "create draft release " + d.Tag
 	if d.Tag == "" {
-		return Release{}, &Error{Op: op + " in " + c.slug, Class: Refused, Message: "no tag given"}
+		return Release{}, c.wire.Refuse(op, "no tag given")
 	}
 	in := struct {
 		Tag        string `json:"tag_name"`
@@ -173,7 +177,7 @@ func (c *Client) CreateDraft(ctx context.Context, d DraftRequest) (Release, erro
 		Draft      bool   `json:"draft"`
 		Prerelease bool   `json:"prerelease"`
 	}{d.Tag, d.Target, d.Name, d.Body, true, d.Prerelease}
-	return c.releaseCall(ctx, call{op: op, method: http.MethodPost, path: c.root + "/releases", body: in, create: true})
+	return c.releaseCall(ctx, wire.Call{Op: op, Method: http.MethodPost, Path: c.wire.Root() + "/releases", Body: in, Create: true})
 }
 
 // Update says what to change of a release; nil and empty fields stay as they are. Tag is required: a draft that is
@@ -193,7 +197,7 @@ type Update struct {
 func (c *Client) UpdateRelease(ctx context.Context, id int64, u Update) (Release, error) {
 	op := fmt.Sprintf("update release %s (%d)", u.Tag, id)
 	if u.Tag == "" {
-		return Release{}, &Error{Op: op + " in " + c.slug, Class: Refused, Message: "no tag given"}
+		return Release{}, c.wire.Refuse(op, "no tag given")
 	}
 	in := struct {
 		Tag        string  `json:"tag_name"`
@@ -203,7 +207,7 @@ func (c *Client) UpdateRelease(ctx context.Context, id int64, u Update) (Release
 		Prerelease *bool   `json:"prerelease,omitempty"`
 		MakeLatest string  `json:"make_latest,omitempty"`
 	}{u.Tag, u.Name, u.Body, u.Draft, u.Prerelease, u.MakeLatest}
-	r, err := c.releaseCall(ctx, call{op: op, method: http.MethodPatch, path: c.releasePath(id), body: in})
+	r, err := c.releaseCall(ctx, wire.Call{Op: op, Method: http.MethodPatch, Path: c.releasePath(id), Body: in})
 	return r, c.deniedIfReadable(ctx, id, err)
 }
 
@@ -211,7 +215,7 @@ func (c *Client) UpdateRelease(ctx context.Context, id int64, u Update) (Release
 //
 // https://docs.github.com/en/rest/releases/releases#delete-a-release
 func (c *Client) DeleteRelease(ctx context.Context, id int64) error {
-	_, err := c.do(ctx, call{op: fmt.Sprintf("delete release %d", id), method: http.MethodDelete, path: c.releasePath(id)})
+	_, err := c.wire.Do(ctx, wire.Call{Op: fmt.Sprintf("delete release %d", id), Method: http.MethodDelete, Path: c.releasePath(id)})
 	return c.deniedIfReadable(ctx, id, err)
 }
 
@@ -239,6 +243,6 @@ func (c *Client) GenerateNotes(ctx context.Context, tag, target, previous string
 	var out struct {
 		Body string `json:"body"`
 	}
-	_, err := c.do(ctx, call{op: "generate notes for " + tag, method: http.MethodPost, path: c.root + "/releases/generate-notes", body: in, out: &out})
+	_, err := c.wire.Do(ctx, wire.Call{Op: "generate notes for " + tag, Method: http.MethodPost, Path: c.wire.Root() + "/releases/generate-notes", Body: in, Out: &out})
 	return out.Body, err
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-github/v62/github"
+
+	"github.com/tagboat/tagboat/internal/forge/wire"
 )
 
 // Repository is what GitHub says of the repository as a whole. FullName differs from what the client was given when the
@@ -49,11 +51,11 @@ func (c *Client) Repository(ctx context.Context) (Repository, error) {
 		} `json:"permissions"`
 	}
 	op := "read repository"
-	if _, err := c.do(ctx, call{op: op, method: http.MethodGet, path: c.root, out: &r}); err != nil {
+	if _, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: c.wire.Root(), Out: &r}); err != nil {
 		return Repository{}, err
 	}
 	if r.DefaultBranch == "" {
-		return Repository{}, c.malformed(op, "repository without a default branch")
+		return Repository{}, c.wire.Malformed(op, "repository without a default branch")
 	}
 	out := Repository{ID: r.ID, FullName: r.FullName, DefaultBranch: r.DefaultBranch, HTMLURL: r.HTMLURL, Private: r.Private, Archived: r.Archived}
 	if p := r.Permissions; p != nil {
@@ -76,7 +78,7 @@ type Issue struct {
 func (c *Client) OpenIssues(ctx context.Context, label string) ([]Issue, error) {
 	var all []Issue
 	op := "list open issues labelled " + label
-	err := pages(func(q url.Values) (*github.Response, error) {
+	err := wire.Pages(func(q url.Values) (*github.Response, error) {
 		q.Set("state", "open")
 		q.Set("labels", label)
 		var list []struct {
@@ -85,7 +87,7 @@ func (c *Client) OpenIssues(ctx context.Context, label string) ([]Issue, error) 
 			HTMLURL     string          `json:"html_url"`
 			PullRequest json.RawMessage `json:"pull_request"`
 		}
-		resp, err := c.do(ctx, call{op: op, method: http.MethodGet, path: c.root + "/issues", query: q, out: &list})
+		resp, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: c.wire.Root() + "/issues", Query: q, Out: &list})
 		for _, i := range list {
 			if len(i.PullRequest) == 0 || string(i.PullRequest) == "null" {
 				all = append(all, Issue{Number: i.Number, Title: i.Title, URL: i.HTMLURL})
@@ -116,9 +118,9 @@ type Rule struct {
 // https://docs.github.com/en/rest/repos/rules#get-rules-for-a-branch
 func (c *Client) RulesFor(ctx context.Context, branch string) ([]Rule, error) {
 	var all []Rule
-	err := pages(func(q url.Values) (*github.Response, error) {
+	err := wire.Pages(func(q url.Values) (*github.Response, error) {
 		var list []Rule
-		resp, err := c.do(ctx, call{op: "list rules for " + branch, method: http.MethodGet, path: c.root + "/rules/branches/" + segments(branch), query: q, out: &list})
+		resp, err := c.wire.Do(ctx, wire.Call{Op: "list rules for " + branch, Method: http.MethodGet, Path: c.wire.Root() + "/rules/branches/" + wire.Segments(branch), Query: q, Out: &list})
 		all = append(all, list...)
 		return resp, err
 	})
@@ -145,12 +147,12 @@ func (c *Client) RateLimit(ctx context.Context) (Rate, error) {
 		} `json:"resources"`
 	}
 	op := "read rate limit"
-	if _, err := c.do(ctx, call{op: op, method: http.MethodGet, path: "rate_limit", out: &out}); err != nil {
+	if _, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: "rate_limit", Out: &out}); err != nil {
 		return Rate{}, err
 	}
 	core := out.Resources.Core
 	if core == nil {
-		return Rate{}, c.malformed(op, "no core resource")
+		return Rate{}, c.wire.Malformed(op, "no core resource")
 	}
 	return Rate{Remaining: core.Remaining, Limit: core.Limit, Reset: core.Reset.Time}, nil
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-github/v62/github"
+
+	"github.com/tagboat/tagboat/internal/forge/wire"
 )
 
 // Workflow is a workflow file that GitHub knows. State is "active", "disabled_manually", "disabled_inactivity",
@@ -26,11 +28,11 @@ type Workflow struct {
 // https://docs.github.com/en/rest/actions/workflows#list-repository-workflows
 func (c *Client) Workflows(ctx context.Context) ([]Workflow, error) {
 	var all []Workflow
-	err := pages(func(q url.Values) (*github.Response, error) {
+	err := wire.Pages(func(q url.Values) (*github.Response, error) {
 		var out struct {
 			Workflows []Workflow `json:"workflows"`
 		}
-		resp, err := c.do(ctx, call{op: "list workflows", method: http.MethodGet, path: c.root + "/actions/workflows", query: q, out: &out})
+		resp, err := c.wire.Do(ctx, wire.Call{Op: "list workflows", Method: http.MethodGet, Path: c.wire.Root() + "/actions/workflows", Query: q, Out: &out})
 		all = append(all, out.Workflows...)
 		return resp, err
 	})
@@ -91,9 +93,9 @@ func (r run) out() Run {
 func (c *Client) Run(ctx context.Context, id int64) (Run, error) {
 	op := fmt.Sprintf("get workflow run %d", id)
 	var out run
-	_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: fmt.Sprintf("%s/actions/runs/%d", c.root, id), out: &out})
+	_, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: fmt.Sprintf("%s/actions/runs/%d", c.wire.Root(), id), Out: &out})
 	if err == nil && out.ID == 0 {
-		err = c.malformed(op, "run without an id")
+		err = c.wire.Malformed(op, "run without an id")
 	}
 	return out.out(), err
 }
@@ -114,7 +116,7 @@ type runQuery struct {
 func (c *Client) runs(ctx context.Context, w runQuery) ([]Run, error) {
 	path := c.workflowPath(w.workflow) + "/runs"
 	var all []Run
-	err := pages(func(q url.Values) (*github.Response, error) {
+	err := wire.Pages(func(q url.Values) (*github.Response, error) {
 		if w.branch != "" {
 			q.Set("branch", w.branch)
 		}
@@ -127,7 +129,7 @@ func (c *Client) runs(ctx context.Context, w runQuery) ([]Run, error) {
 		var out struct {
 			Runs []run `json:"workflow_runs"`
 		}
-		resp, err := c.do(ctx, call{op: "list runs of " + w.workflow, method: http.MethodGet, path: path, query: q, out: &out})
+		resp, err := c.wire.Do(ctx, wire.Call{Op: "list runs of " + w.workflow, Method: http.MethodGet, Path: path, Query: q, Out: &out})
 		for _, r := range out.Runs {
 			all = append(all, r.out())
 		}
@@ -140,7 +142,7 @@ func (c *Client) runs(ctx context.Context, w runQuery) ([]Run, error) {
 }
 
 func (c *Client) workflowPath(workflow string) string {
-	return c.root + "/actions/workflows/" + url.PathEscape(workflow)
+	return c.wire.Root() + "/actions/workflows/" + url.PathEscape(workflow)
 }
 
 // Looking for a run that GitHub did not name: it usually shows up within seconds.
@@ -190,7 +192,7 @@ func (c *Client) dispatch(ctx context.Context, workflow, ref string, body map[st
 		HTMLURL string `json:"html_url"`
 	}
 	op := "dispatch workflow " + workflow + " on " + ref
-	resp, err := c.do(ctx, call{op: op, method: http.MethodPost, path: c.workflowPath(workflow) + "/dispatches", body: body, out: &out})
+	resp, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodPost, Path: c.workflowPath(workflow) + "/dispatches", Body: body, Out: &out})
 	if err != nil || out.ID == 0 {
 		return Run{}, resp, err
 	}
@@ -224,7 +226,7 @@ func (c *Client) sightRun(ctx context.Context, q runQuery, known []Run) (Run, er
 		select {
 		case <-time.After(sightEvery):
 		case <-ctx.Done():
-			return Run{}, failedExchange(ctx, "find the dispatched run of "+q.workflow+" in "+c.slug, ctx.Err())
+			return Run{}, &Error{Op: "find the dispatched run of " + q.workflow + " in " + c.wire.Slug(), Class: Interrupted, Err: ctx.Err()}
 		}
 	}
 	return Run{}, nil

@@ -1,4 +1,4 @@
-package forge
+package wire
 
 import (
 	"bytes"
@@ -114,20 +114,6 @@ func (e *Error) Retryable() bool { return e.Class == Transient || e.Class == Rat
 // RetryTime returns the time before which trying again is pointless, zero if the server named none.
 func (e *Error) RetryTime() time.Time { return e.RetryAt }
 
-// IsNotFound reports whether err is an *Error of class NotFound.
-func IsNotFound(err error) bool { return isClass(err, NotFound) }
-
-// IsConflict reports whether err is an *Error of class Conflict.
-func IsConflict(err error) bool { return isClass(err, Conflict) }
-
-// IsDenied reports whether err is an *Error of class Denied.
-func IsDenied(err error) bool { return isClass(err, Denied) }
-
-func isClass(err error, c Class) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Class == c
-}
-
 // tokenError keeps the error of the token function apart from those of the wire: whether a new attempt helps is for
 // its own type to say.
 type tokenError struct{ err error }
@@ -135,11 +121,13 @@ type tokenError struct{ err error }
 func (e *tokenError) Error() string { return "token: " + e.err.Error() }
 func (e *tokenError) Unwrap() error { return e.err }
 
+// ErrTooLarge is the cause of an *Error whose answer was larger than 32 MiB.
+var ErrTooLarge = errors.New("answer is larger than the limit")
+
 var (
-	errTooLarge = errors.New("answer is larger than the limit")
-	errHost     = errors.New("host is not one that may see the token")
-	errStalled  = errors.New("no byte moved for too long")
-	errSlow     = errors.New("no complete answer in time")
+	errHost    = errors.New("host is not one that may see the token")
+	errStalled = errors.New("no byte moved for too long")
+	errSlow    = errors.New("no complete answer in time")
 )
 
 // fail turns what go-github returned into an *Error. The server's own words are used, not go-github's types: v62 knows
@@ -172,7 +160,7 @@ func failedExchange(ctx context.Context, op string, err error) error {
 	case errors.As(err, &accepted):
 		e.Class, e.Status, e.Err = Transient, http.StatusAccepted, nil
 		e.Message = "the answer is being prepared"
-	case errors.Is(err, errTooLarge), errors.Is(err, errHost), errors.As(err, &syntax), errors.As(err, &shape), errors.As(err, &cert):
+	case errors.Is(err, ErrTooLarge), errors.Is(err, errHost), errors.As(err, &syntax), errors.As(err, &shape), errors.As(err, &cert):
 		e.Class = Refused
 	default:
 		e.Class = Transient

@@ -1,4 +1,4 @@
-package forge
+package wire
 
 import (
 	"context"
@@ -26,7 +26,7 @@ type Pace struct {
 	WriteEvery time.Duration
 }
 
-// kind is what a request is to the transport, carried in its context.
+// kind is what a request is to the transport.
 type kind int
 
 const (
@@ -35,18 +35,22 @@ const (
 	kindDownload
 )
 
-type kindKey struct{}
-
-func withKind(ctx context.Context, k kind) context.Context {
-	return context.WithValue(ctx, kindKey{}, k)
+// exchange is what a request's context tells the transport of it: its kind, and whom to tell when it is sent.
+type exchange struct {
+	kind kind
+	sent func()
 }
 
-func kindOf(ctx context.Context) kind {
-	k, _ := ctx.Value(kindKey{}).(kind)
-	return k
+type exchangeKey struct{}
+
+func withExchange(ctx context.Context, e exchange) context.Context {
+	return context.WithValue(ctx, exchangeKey{}, e)
 }
 
-func isDownload(ctx context.Context) bool { return kindOf(ctx) == kindDownload }
+func exchangeOf(ctx context.Context) exchange {
+	e, _ := ctx.Value(exchangeKey{}).(exchange)
+	return e
+}
 
 // transport paces a request, authorises it, and bounds its time and the size of its answer.
 type transport struct {
@@ -70,14 +74,18 @@ func (t *transport) roundTrip(req *http.Request) (*http.Response, error) {
 	if !slices.Contains(t.origins, origin(req.URL)) {
 		return nil, errHost
 	}
-	release, err := t.pace.wait(ctx, kindOf(ctx), req.Method)
+	ex := exchangeOf(ctx)
+	release, err := t.pace.wait(ctx, ex.kind, req.Method)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
+	if ex.sent != nil {
+		ex.sent()
+	}
 
 	cancel := context.CancelFunc(func() {})
-	if kindOf(ctx) == kindJSON {
+	if ex.kind == kindJSON {
 		ctx, cancel = context.WithTimeoutCause(ctx, requestTimeout, errSlow)
 	}
 	req = req.Clone(ctx)
@@ -101,14 +109,14 @@ func (t *transport) roundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	limit := int64(answerLimit)
-	if kindOf(ctx) == kindDownload && resp.StatusCode == http.StatusOK {
+	if ex.kind == kindDownload && resp.StatusCode == http.StatusOK {
 		limit = -1
 	}
 	resp.Body = &answer{ReadCloser: resp.Body, ctx: ctx, left: limit, limited: limit >= 0, done: cancel}
 	return resp, nil
 }
 
-// answer is a response body that ends with errTooLarge instead of filling the memory. It lives for one exchange, which
+// answer is a response body that ends with ErrTooLarge instead of filling the memory. It lives for one exchange, which
 // is why it may hold the exchange's context.
 type answer struct {
 	io.ReadCloser
@@ -127,7 +135,7 @@ func (a *answer) Read(p []byte) (int, error) {
 		return n, err
 	}
 	if a.left -= int64(n); a.left < 0 {
-		return 0, errTooLarge
+		return 0, ErrTooLarge
 	}
 	return n, err
 }
