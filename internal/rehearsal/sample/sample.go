@@ -7,13 +7,20 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 // When is the date of the commit that Stage makes: with the same files, the commit is the same on every machine.
 const When = "2026-01-02T03:04:05+00:00"
 
 // Stage copies the tree at src into dst and makes dst a git repository with one commit of everything on branch main.
+// A file named unpack.txtar at the top of src stands for the files in it, whose names this repository cannot hold.
+//
 // dst must be absent or an empty folder. The identity and the date of the commit are fixed, and no git configuration,
 // hook or template of this machine takes part. Nothing is ignored: a .gitignore in src is committed like any file.
 func Stage(ctx context.Context, src, dst string) error {
@@ -89,6 +96,33 @@ func copyTree(src, dst string) error {
 		if err != nil {
 			return err
 		}
+		if rel == "unpack.txtar" {
+			return unpack(data, dst)
+		}
 		return os.WriteFile(to, data, 0o644|info.Mode().Perm()&0o111)
 	})
+}
+
+// unpack writes the files of a txtar archive below dst. A name in double quotes is a Go string.
+func unpack(archive []byte, dst string) error {
+	root, err := os.OpenRoot(dst)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, f := range txtar.Parse(archive).Files {
+		name := f.Name
+		if strings.HasPrefix(name, `"`) {
+			if name, err = strconv.Unquote(name); err != nil {
+				return fmt.Errorf("name %s: %w", f.Name, err)
+			}
+		}
+		if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := root.WriteFile(name, f.Data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

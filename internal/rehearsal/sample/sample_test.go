@@ -42,6 +42,7 @@ func TestStage(t *testing.T) {
 		"build.sh":            "true\r\n",
 		"target/CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55\n",
 		"target/debug/lab":    "left behind by cargo\n",
+		"unpack.txtar":        "-- \"a|\\nb\" --\n1\n-- -rf --\n2\n",
 	})
 	if err := os.Chmod(filepath.Join(src, "build.sh"), 0o755); err != nil {
 		t.Fatal(err)
@@ -57,7 +58,7 @@ func TestStage(t *testing.T) {
 		if err := sample.Stage(t.Context(), src, dst); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := git(t, dst, "ls-files"), ".gitignore\nCargo.lock\nbuild.sh"; got != want {
+		if got, want := git(t, dst, "ls-files"), "-rf\n.gitignore\nCargo.lock\n\"a|\\nb\"\nbuild.sh"; got != want {
 			t.Errorf("committed files:\n%s\nwant:\n%s", got, want)
 		}
 		if got := git(t, dst, "status", "--porcelain"); got != "" {
@@ -85,5 +86,16 @@ func TestStageKeepsWhatIsThere(t *testing.T) {
 	}
 	if got, err := os.ReadFile(filepath.Join(dst, "a")); string(got) != "old" {
 		t.Errorf("the file is %q now (%v)", got, err)
+	}
+}
+
+func TestStageUnpacksBelowItsFolder(t *testing.T) {
+	src, above := t.TempDir(), t.TempDir()
+	write(t, src, map[string]string{"unpack.txtar": "-- ../escaped --\n"})
+	if err := sample.Stage(t.Context(), src, filepath.Join(above, "dst")); err == nil {
+		t.Error("unpacked a file outside of the folder")
+	}
+	if _, err := os.Stat(filepath.Join(above, "escaped")); err == nil {
+		t.Error("the file is there")
 	}
 }

@@ -1,0 +1,3 @@
+fn main() {
+    println!("cloud-hypervisor v{}", env!("CARGO_PKG_VERSION"));
+}

@@ -1,0 +1,4 @@
+//! Needs the other.
+
+/// Two.
+pub const TWO: u32 = cyc_a::ONE + 1;

@@ -1,0 +1,4 @@
+//! Nothing here is hostile.
+
+/// One.
+pub const ONE: u32 = 1;

@@ -1,0 +1,3 @@
+fn main() {
+    println!("{} records in a page", hyperlight_guest_tracing::RECORDS);
+}

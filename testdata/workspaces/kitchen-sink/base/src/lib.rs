@@ -1,0 +1,4 @@
+//! The base.
+
+/// Whether this build may allocate.
+pub const STD: bool = cfg!(feature = "std");

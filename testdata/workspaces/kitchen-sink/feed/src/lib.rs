@@ -1,0 +1,3 @@
+//! A crate of the private feed.
+
+pub use sink_base::STD;

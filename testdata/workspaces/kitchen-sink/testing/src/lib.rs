@@ -1,0 +1,4 @@
+//! What tests share.
+
+/// What tests expect.
+pub const STD: bool = true;
