@@ -1,0 +1,91 @@
+package registrytwin
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// identity is who a request comes from. The zero identity is anonymous.
+type identity struct {
+	token *Token // nil: anonymous, or a header that names no known token
+	given bool   // there was an Authorization header
+}
+
+// identify finds the token of a request. It refuses only what cannot be a credential at all; whether the credential
+// is good enough is allow's question.
+func (t *Twin) identify(r *http.Request) (identity, *refusal) {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return identity{}, nil
+	}
+	scheme, rest, schemed := strings.Cut(header, " ")
+	if t.config.Manners == CratesIO && schemed && !strings.EqualFold(scheme, "Bearer") {
+		return identity{}, refusef(http.StatusUnauthorized,
+			"Invalid `Authorization` header: Found unexpected authentication scheme `%s`", scheme)
+	}
+	candidates := []string{header}
+	switch {
+	case schemed && strings.EqualFold(scheme, "Bearer"):
+		candidates = append(candidates, rest)
+	case schemed && strings.EqualFold(scheme, "Basic"):
+		if pair, err := base64.StdEncoding.DecodeString(rest); err == nil {
+			if _, password, ok := strings.Cut(string(pair), ":"); ok {
+				candidates = append(candidates, password)
+			}
+		}
+	case t.config.Manners == Azure:
+		return identity{given: true}, nil
+	}
+	for i := range t.config.Tokens {
+		token := &t.config.Tokens[i]
+		for _, c := range candidates {
+			if !token.Value.IsZero() && token.Value.Reveal() == c {
+				return identity{token, true}, nil
+			}
+		}
+	}
+	return identity{given: true}, nil
+}
+
+// label names the identity's token.
+func (i identity) label() string {
+	if i.token == nil {
+		return ""
+	}
+	return i.token.Label
+}
+
+// allow returns the refusal where the identity may not act in the scope.
+func (t *Twin) allow(who identity, scope Scope) *refusal {
+	valid := who.token != nil && (who.token.Expires.IsZero() || time.Now().Before(who.token.Expires))
+	if valid && (scope == Read || who.token.Scope == Publish) {
+		return nil
+	}
+	switch t.config.Manners {
+	case CratesIO:
+		return cratesIODenial(who, valid)
+	case Azure:
+		if valid {
+			return &refusal{status: http.StatusForbidden, typeKey: "FeedNeedsPermissionsException",
+				detail: "User '" + who.label() + "' lacks permission to complete this action. You need to have 'AddPackage'."}
+		}
+		return &refusal{status: http.StatusUnauthorized, typeKey: "UnauthorizedRequestException",
+			detail: "TF400813: The user '' is not authorized to access this resource."}
+	}
+	if valid {
+		return refusef(http.StatusUnauthorized, "reqPackageAccess")
+	}
+	return refusef(http.StatusUnauthorized, "Unauthorized")
+}
+
+func cratesIODenial(who identity, valid bool) *refusal {
+	switch {
+	case valid:
+		return refusef(http.StatusForbidden, "this token does not have the required permissions to perform this action")
+	case who.given:
+		return refusef(http.StatusForbidden, "authentication failed")
+	}
+	return refusef(http.StatusForbidden, "this action requires authentication")
+}

@@ -1,0 +1,289 @@
+package registrytwin
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/semver"
+)
+
+// maxJSON is crates.io's limit for the JSON of an upload; READMEs of others stay below it too.
+const maxJSON = 1 << 20
+
+// publish takes an upload. Whatever it refuses, it reads the whole request first: a client that still writes would
+// otherwise see a broken connection instead of the answer.
+func (t *Twin) publish(w http.ResponseWriter, r *http.Request, who identity) *refusal {
+	refused := t.accept(r, who)
+	if refused != nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, t.config.MaxSize+maxJSON))
+		return refused
+	}
+	warnings := t.config.Warnings
+	if warnings == nil {
+		warnings = []string{}
+	}
+	body := map[string]any{"warnings": map[string][]string{
+		"invalid_categories": {}, "invalid_badges": {}, "other": warnings,
+	}}
+	if t.config.Manners == Lenient {
+		body["ok"] = true
+	}
+	writeJSON(w, http.StatusOK, body)
+	return nil
+}
+
+// accept makes the checks in the order of crates.io and stores the version.
+func (t *Twin) accept(r *http.Request, who identity) *refusal {
+	if t.config.Manners != CratesIO {
+		if refused := t.allow(who, Publish); refused != nil {
+			return refused
+		}
+	}
+	told, refused := readMetadata(r.Body)
+	if refused != nil {
+		return refused
+	}
+	if refused := checkNameAndVersion(told); refused != nil {
+		return refused
+	}
+	if refused := t.allow(who, Publish); refused != nil {
+		return refused
+	}
+	before, err := t.upstream.versions(r.Context(), told.Name)
+	if err != nil {
+		return refusef(http.StatusBadGateway, "%v", err)
+	}
+	if refused := t.take(who, len(before) > 0 || t.exists(told.Name)); refused != nil {
+		return refused
+	}
+	data, refused := t.readArchive(r.Body)
+	if refused != nil {
+		return refused
+	}
+	sum := sha256.Sum256(data)
+	rel := told
+	if t.config.Manners == CratesIO {
+		if rel, refused = t.inspect(r, told, sum, data); refused != nil {
+			return refused
+		}
+	}
+	return t.store(who, submission{release: rel, sum: hex.EncodeToString(sum[:]), data: data, before: before})
+}
+
+// readFrame reads one length-prefixed part of the upload.
+func readFrame(body io.Reader, what string, limit int64, tooLarge string) ([]byte, *refusal) {
+	var prefix [4]byte
+	if _, err := io.ReadFull(body, prefix[:]); err != nil {
+		return nil, bad("invalid %s length", what)
+	}
+	size := int64(binary.LittleEndian.Uint32(prefix[:]))
+	if size > limit {
+		return nil, refusef(http.StatusRequestEntityTooLarge, "%s", tooLarge)
+	}
+	// The length is a claim: memory is taken as the bytes come.
+	data, err := io.ReadAll(io.LimitReader(body, size))
+	if err != nil || int64(len(data)) < size {
+		return nil, bad("invalid %s length for remaining payload: %d", what, size)
+	}
+	return data, nil
+}
+
+func readMetadata(body io.Reader) (*release, *refusal) {
+	text, refused := readFrame(body, "metadata", maxJSON, "JSON metadata blob too large")
+	if refused != nil {
+		return nil, refused
+	}
+	var told release
+	if err := json.Unmarshal(text, &told); err != nil {
+		return nil, bad("invalid upload request: %v", err)
+	}
+	return &told, nil
+}
+
+func (t *Twin) readArchive(body io.Reader) ([]byte, *refusal) {
+	return readFrame(body, "tarball", t.config.MaxSize, fmt.Sprintf("max upload size is: %d", t.config.MaxSize))
+}
+
+// store keeps an upload that has passed every check but those that need the state.
+func (t *Twin) store(who identity, s submission) *refusal {
+	lag := t.config.Lag
+	if t.config.LagOf != nil {
+		lag += t.config.LagOf(s.release.Name)
+	}
+	now := time.Now()
+	v := &version{
+		number: s.release.Version, sum: s.sum, size: int64(len(s.data)), visible: now.Add(lag), changed: now.Add(lag), data: s.data,
+		description: text(s.release.Description),
+	}
+	l := s.release.index(t.config.Manners, s.sum, now)
+	var err error
+	if v.line, err = l.encode(); err == nil {
+		l.Yanked = true
+		v.yankedLine, err = l.encode()
+	}
+	if err != nil {
+		return bad("%v", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, refused := t.admit(who, s)
+	if refused != nil {
+		return refused
+	}
+	if err := t.keep(s.release.Name, v); err != nil {
+		return refusef(http.StatusInternalServerError, "%v", err)
+	}
+	c.versions = append(c.versions, v)
+	t.crates[t.key(c.name)] = c
+	t.accepted = append(t.accepted, Upload{
+		Name: s.release.Name, Version: s.release.Version, SHA256: s.sum, Size: v.size, At: now, Token: who.label(),
+	})
+	return nil
+}
+
+// submission is an upload on its way into the state.
+type submission struct {
+	release *release
+	sum     string
+	data    []byte
+	before  []upstreamVersion // what lies upstream of the same crate
+}
+
+// admit makes the checks that need the state, and returns the crate that the version belongs to. The caller holds the
+// lock.
+func (t *Twin) admit(who identity, s submission) (*crate, *refusal) {
+	name, number := s.release.Name, s.release.Version
+	if owners, listed := t.config.Owners[name]; listed && !contains(owners, who.label()) {
+		return nil, refusef(http.StatusForbidden, "this crate exists but you don't seem to be an owner. "+
+			"If you believe this is a mistake, perhaps you need to accept an invitation to be an owner before publishing.")
+	}
+	c := t.crates[t.key(name)]
+	if c == nil {
+		c = &crate{name: name}
+	}
+	if c.name != name {
+		return nil, bad("crate was previously named `%s`", c.name)
+	}
+	bare := withoutBuild(number)
+	taken := c.find(func(v *version) bool { return withoutBuild(v.number) == bare }) != nil
+	for _, u := range s.before {
+		taken = taken || withoutBuild(u.number) == bare
+	}
+	if taken {
+		return nil, t.duplicate(name, bare)
+	}
+	if t.config.Manners == CratesIO {
+		if refused := t.knownDependencies(s.release); refused != nil {
+			return nil, refused
+		}
+	}
+	return c, nil
+}
+
+// duplicate refuses a version that exists.
+func (t *Twin) duplicate(name, number string) *refusal {
+	switch t.config.Manners {
+	case CratesIO:
+		return bad("crate version `%s` is already uploaded", number)
+	case Azure:
+		// The feed's answer to cargo is not documented; this is what its npm and Python feeds say
+		// (https://learn.microsoft.com/azure/devops/artifacts/artifacts-key-concepts#immutability).
+		return &refusal{status: http.StatusConflict, typeKey: "PackageExistsException",
+			detail: fmt.Sprintf("The feed '%s' already contains file '%s-%s.crate' in package '%s %s'.", t.config.Name, name, number, name, number)}
+	}
+	return refusef(http.StatusConflict, "package version already exists")
+}
+
+func withoutBuild(number string) string {
+	bare, _, _ := strings.Cut(number, "+")
+	return bare
+}
+
+func checkNameAndVersion(told *release) *refusal {
+	if err := checkName("crate", told.Name); err != nil {
+		return bad("%v", err)
+	}
+	if _, err := semver.Parse(told.Version); err != nil {
+		return bad("%q is an invalid semver version", told.Version)
+	}
+	if len(told.Version) > 150 {
+		return bad("the version number is too long (max 150 characters)")
+	}
+	return nil
+}
+
+// checkName has the sentences of crates.io
+// (https://github.com/rust-lang/crates.io/blob/main/crates/crates_io_validation/src/lib.rs).
+func checkName(what, name string) error {
+	if name == "" {
+		return errors.New(what + " name cannot be empty")
+	}
+	if len([]rune(name)) > 64 {
+		return fmt.Errorf("the %s name `%s` is too long (max 64 characters)", what, name)
+	}
+	if name[0] >= '0' && name[0] <= '9' {
+		return fmt.Errorf("the name `%s` cannot be used as a %s name, the name cannot start with a digit", name, what)
+	}
+	for i, c := range name {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		switch {
+		case i == 0 && !letter:
+			return fmt.Errorf("invalid character `%c` in %s name: `%s`, the first character must be an ASCII character", c, what, name)
+		case !letter && (c < '0' || c > '9') && c != '-' && c != '_':
+			return fmt.Errorf("invalid character `%c` in %s name: `%s`, characters must be an ASCII alphanumeric characters, `-`, or `_`", c, what, name)
+		}
+	}
+	return nil
+}
+
+// inspect reads the .crate, compares it with what the upload's JSON told, and makes crates.io's checks.
+func (t *Twin) inspect(r *http.Request, told *release, sum [sha256.Size]byte, data []byte) (*release, *refusal) {
+	a := t.cache.read(sum, data)
+	if a.refused != "" {
+		return nil, bad("%s", a.refused)
+	}
+	if a.release.Name != told.Name {
+		return nil, bad("metadata name `%s` does not match manifest name `%s`", told.Name, a.release.Name)
+	}
+	if a.release.Version != told.Version {
+		return nil, bad("metadata version `%s` does not match manifest version `%s`", told.Version, a.release.Version)
+	}
+	if refused := a.release.check(); refused != nil {
+		return nil, refused
+	}
+	// Upstream is asked before the state is locked; knownDependencies then finds the answers remembered.
+	for _, d := range a.release.Deps {
+		if _, err := t.upstream.versions(r.Context(), d.Name); err != nil {
+			return nil, refusef(http.StatusBadGateway, "%v", err)
+		}
+	}
+	return a.release, nil
+}
+
+// knownDependencies refuses a dependency on a crate that does not exist; which versions it has does not matter. The
+// caller holds the lock.
+func (t *Twin) knownDependencies(r *release) *refusal {
+	for _, d := range r.Deps {
+		c := t.crates[t.key(d.Name)]
+		local := c != nil && c.name == d.Name
+		if !local && !t.upstream.knows(d.Name) && (t.config.Known == nil || !t.config.Known(d.Name)) {
+			return bad("no known crate named `%s`", d.Name)
+		}
+	}
+	return nil
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
