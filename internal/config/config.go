@@ -1,0 +1,176 @@
+// Package config reads tagboat.toml. The file is optional; every key has a default, unknown keys are errors, and for
+// each value it is known where it comes from.
+//
+// The doc tags of the structs below are the one source of the reference (docs/configuration.md) and of the
+// descriptions in the JSON Schema (docs/tagboat.schema.json). A tag may hold "enum=a,b" and "example=..." beside it.
+package config
+
+// File is the name of the configuration file at the repository root.
+const File = "tagboat.toml"
+
+// MaxSize is the largest configuration file that is read, in bytes.
+const MaxSize = 1 << 20
+
+// CratesIO is the name of the public registry in [registries].
+const CratesIO = "crates-io"
+
+// Config is all of tagboat.toml. Default returns the values that hold where a key is absent.
+type Config struct {
+	Tags       Tags                `toml:"tags" json:"tags" doc:"Which tags are releases and whose."`
+	Branches   Branches            `toml:"branches" json:"branches" doc:"Where releases may come from and where they go."`
+	Workflow   Workflow            `toml:"workflow" json:"workflow" doc:"The GitHub Actions workflow that builds a release, started on the release branch."`
+	Registries map[string]Registry `toml:"registries" json:"registries" doc:"The registries that crates go to, by the name that the manifests use in publish = [...]. crates-io is always there; a table for it changes single values." example:"my-feed"`
+	Package    Package             `toml:"package" json:"package" doc:"How crates are packaged and verified."`
+	Release    Release             `toml:"release" json:"release" doc:"The GitHub release."`
+	Changelog  Changelog           `toml:"changelog" json:"changelog" doc:"The changelog whose section opens the release notes."`
+	Blockers   Blockers            `toml:"blockers" json:"blockers" doc:"Open issues that stop a release."`
+	Pace       Pace                `toml:"pace" json:"pace" doc:"How much happens at the same time and how long a run waits."`
+	Rules      map[string]Relax    `toml:"rules" json:"rules" doc:"Checks that this repository does without, each with the reason. Only rules marked as relaxable can be relaxed." example:"changelog"`
+}
+
+// Tags is [tags].
+type Tags struct {
+	Template string `toml:"template" json:"template" doc:"What a release tag looks like. {version} is required; with {crate} each crate is released by tags of its own." example:"{crate}-v{version}"`
+	TwoPart  bool   `toml:"two_part" json:"two_part" doc:"Accept tags with two numbers: v53.0 is version 53.0.0."`
+}
+
+// Branches is [branches].
+type Branches struct {
+	Development string `toml:"development" json:"development" doc:"The branch that minor and major releases are tagged on. Empty means the repository's default branch." example:"main"`
+	Release     string `toml:"release" json:"release" doc:"The name of the branch made for a release. {tag} is required. Patch releases are tagged on it or on another branch that this template made." example:"release/{tag}"`
+}
+
+// Workflow is [workflow].
+type Workflow struct {
+	File         string   `toml:"file" json:"file" doc:"File name under .github/workflows. Empty means: the one that has workflow_dispatch and names tagboat or release. none means: there is no such workflow, go straight on." example:"release.yml"`
+	StartTimeout Duration `toml:"start_timeout" json:"start_timeout" doc:"How long to wait until a dispatched run is seen."`
+	RunTimeout   Duration `toml:"run_timeout" json:"run_timeout" doc:"How long to wait until a run has ended."`
+}
+
+// Registry is [registries.NAME].
+type Registry struct {
+	Index       string `toml:"index" json:"index" doc:"The index URL as cargo takes it. Required except for crates-io." example:"sparse+https://feed.example.com/index/"`
+	Kind        string `toml:"kind" json:"kind" doc:"What software answers: it decides how credentials are sent and which answers mean what." enum:"crates-io,azure,gitea,generic"`
+	TokenEnv    string `toml:"token_env" json:"token_env" doc:"The environment variable that holds the token. Empty means the one that cargo uses (CARGO_REGISTRIES_NAME_TOKEN, CARGO_REGISTRY_TOKEN for crates-io)." example:"FEED_TOKEN"`
+	Wait        string `toml:"wait" json:"wait" doc:"Between a crate and those that need it: order means that uploading in order is enough, index means to wait until the index shows the first." enum:"order,index"`
+	NewCrates   Bucket `toml:"new_crates" json:"new_crates" doc:"The registry's limit for crates it has never seen."`
+	NewVersions Bucket `toml:"new_versions" json:"new_versions" doc:"The registry's limit for further versions of its crates."`
+	MaxSize     Size   `toml:"max_size" json:"max_size" doc:"The largest .crate file that the registry takes. 0 means unknown."`
+}
+
+// Bucket is a limit that refills: Burst at once, then one more every Every.
+type Bucket struct {
+	Burst int      `toml:"burst" json:"burst" doc:"So many at once. 0 means no limit."`
+	Every Duration `toml:"every" json:"every" doc:"Then one more after each such time."`
+}
+
+// Package is [package].
+type Package struct {
+	Publisher         string            `toml:"publisher" json:"publisher" doc:"Who uploads: tagboat sends the verified bytes itself and can resume; cargo runs cargo publish, which sees the token together with build scripts." enum:"tagboat,cargo"`
+	Exclude           []string          `toml:"exclude" json:"exclude" doc:"Names of crates that are not published, with * and ?." example:"[\"*-testing\"]"`
+	Locked            bool              `toml:"locked" json:"locked" doc:"Refuse a Cargo.lock that is not up to date. Without a Cargo.lock it has no effect."`
+	Verify            bool              `toml:"verify" json:"verify" doc:"Build every packaged crate before anything is published."`
+	Features          []string          `toml:"features" json:"features" doc:"Features switched on in the verification builds." example:"[\"std\"]"`
+	AllFeatures       bool              `toml:"all_features" json:"all_features" doc:"Verify with all features."`
+	NoDefaultFeatures bool              `toml:"no_default_features" json:"no_default_features" doc:"Verify without the default features."`
+	Crates            map[string]Crate  `toml:"crates" json:"crates" doc:"Features for single crates. A table here replaces the three keys above for that crate." example:"core"`
+	Env               map[string]string `toml:"env" json:"env" doc:"Further environment variables of the build zone. Never put a secret here: build scripts see them." example:"{ PKG_CONFIG_PATH = \"/opt/lib/pkgconfig\" }"`
+	Mounts            []string          `toml:"mounts" json:"mounts" doc:"Absolute paths that the build zone may read besides its own folders and the toolchain." example:"[\"/opt/lib\"]"`
+	Isolation         string            `toml:"isolation" json:"isolation" doc:"Where the system cannot enclose the build zone fully: report says so and goes on, require stops." enum:"report,require"`
+	Toolchain         string            `toml:"toolchain" json:"toolchain" doc:"The Rust toolchain, as in rust-toolchain.toml. Empty means what the repository asks for, else what is installed." example:"1.95.0"`
+}
+
+// Crate is [package.crates.NAME].
+type Crate struct {
+	Features          []string `toml:"features" json:"features" doc:"Features switched on in this crate's verification build."`
+	AllFeatures       bool     `toml:"all_features" json:"all_features" doc:"Verify this crate with all features."`
+	NoDefaultFeatures bool     `toml:"no_default_features" json:"no_default_features" doc:"Verify this crate without its default features."`
+}
+
+// Release is [release].
+type Release struct {
+	Title          string   `toml:"title" json:"title" doc:"The title of the GitHub release. {tag}, {version} and {crate} are replaced."`
+	Notes          string   `toml:"notes" json:"notes" doc:"Text of the release notes. {tag}, {version}, {crate}, {changelog}, {generated} and {crates} are replaced. Empty means the changelog section, then GitHub's generated notes, then the table of crates." example:"{changelog}\\n\\n{generated}"`
+	NotesFile      string   `toml:"notes_file" json:"notes_file" doc:"A file in the repository with the text for notes. Only one of the two may be set." example:".github/release-notes.md"`
+	GeneratedNotes bool     `toml:"generated_notes" json:"generated_notes" doc:"Ask GitHub for its generated notes (.github/release.yml)."`
+	Artifacts      []string `toml:"artifacts" json:"artifacts" doc:"Files that become assets of the release, as paths from the repository root with *, ? and **. A pattern without a match stops the release." example:"[\"dist/*.tar.gz\"]"`
+	Prerelease     string   `toml:"prerelease" json:"prerelease" doc:"Whether GitHub shows the release as a pre-release: auto asks the version." enum:"auto,always,never"`
+	DraftOnly      bool     `toml:"draft_only" json:"draft_only" doc:"Leave the release a draft when everything is published; a person makes it public."`
+	Rolling        Rolling  `toml:"rolling" json:"rolling" doc:"A pre-release that follows the development branch."`
+}
+
+// Rolling is [release.rolling].
+type Rolling struct {
+	Enabled  bool   `toml:"enabled" json:"enabled" doc:"Keep a rolling pre-release."`
+	Tag      string `toml:"tag" json:"tag" doc:"Its tag, moved to the built commit each time."`
+	KeepDays int    `toml:"keep_days" json:"keep_days" doc:"Assets of earlier builds are removed after so many days. 0 keeps only the newest build."`
+}
+
+// Changelog is [changelog].
+type Changelog struct {
+	Path     string `toml:"path" json:"path" doc:"Path of the changelog from the repository root. {crate} is replaced by the crate's folder where tags name a crate." example:"{crate}/CHANGELOG.md"`
+	Required string `toml:"required" json:"required" doc:"Whether a release needs a section for its version: when-present asks for one only where the file exists." enum:"when-present,always,never"`
+}
+
+// Blockers is [blockers].
+type Blockers struct {
+	Label string `toml:"label" json:"label" doc:"Open issues with this label stop a release. Empty switches the check off."`
+}
+
+// Pace is [pace].
+type Pace struct {
+	Uploads  int      `toml:"uploads" json:"uploads" doc:"Crates uploaded at the same time to one registry."`
+	Attempts int      `toml:"attempts" json:"attempts" doc:"How often a step is tried when the other side fails."`
+	MaxWait  Duration `toml:"max_wait" json:"max_wait" doc:"The longest that a run waits for a rate limit. What takes longer ends the run as waiting, with the time to come back."`
+}
+
+// Relax is [rules.NAME].
+type Relax struct {
+	Relax  bool   `toml:"relax" json:"relax" doc:"Report what the rule finds, but do not stop for it."`
+	Reason string `toml:"reason" json:"reason" doc:"Why. Shown in every report. Required."`
+}
+
+// Default returns the configuration of a repository without tagboat.toml.
+func Default() Config {
+	return Config{
+		Tags:     Tags{Template: "v{version}"},
+		Branches: Branches{Release: "release/{tag}"},
+		Workflow: Workflow{StartTimeout: 2 * minute, RunTimeout: 6 * hour},
+		Registries: map[string]Registry{CratesIO: {
+			Index:       "https://github.com/rust-lang/crates.io-index",
+			Kind:        "crates-io",
+			Wait:        "order",
+			NewCrates:   Bucket{Burst: 5, Every: 10 * minute},
+			NewVersions: Bucket{Burst: 30, Every: minute},
+			MaxSize:     10 << 20,
+		}},
+		Package: Package{
+			Publisher: "tagboat",
+			Exclude:   []string{},
+			Locked:    true,
+			Verify:    true,
+			Features:  []string{},
+			Crates:    map[string]Crate{},
+			Env:       map[string]string{},
+			Mounts:    []string{},
+			Isolation: "report",
+		},
+		Release: Release{
+			Title:          "{tag}",
+			GeneratedNotes: true,
+			Artifacts:      []string{},
+			Prerelease:     "auto",
+			Rolling:        Rolling{Tag: "dev-latest", KeepDays: 7},
+		},
+		Changelog: Changelog{Path: "CHANGELOG.md", Required: "when-present"},
+		Blockers:  Blockers{Label: "release-blocker"},
+		Pace:      Pace{Uploads: 4, Attempts: 5, MaxWait: 30 * minute},
+		Rules:     map[string]Relax{},
+	}
+}
+
+// registryDefaults are the values of a registry other than crates.io before its table is read: nothing is known about
+// its checks, so the index is asked between crates.
+func registryDefaults() Registry {
+	return Registry{Kind: "generic", Wait: "index"}
+}

@@ -1,0 +1,230 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/tagboat/tagboat/internal/problem"
+)
+
+var errType = errors.New("wrong type")
+
+// assign stores a decoded TOML value in a key that is no table.
+func assign(from any, into reflect.Value) error {
+	if text, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		switch x := from.(type) {
+		case string:
+			return text.UnmarshalText([]byte(x))
+		case int64:
+			if into.Type() == reflect.TypeFor[Size]() {
+				return text.UnmarshalText(strconv.AppendInt(nil, x, 10))
+			}
+		}
+		return errType
+	}
+	switch x := from.(type) {
+	case string:
+		if into.Kind() == reflect.String {
+			into.SetString(x)
+			return nil
+		}
+	case bool:
+		if into.Kind() == reflect.Bool {
+			into.SetBool(x)
+			return nil
+		}
+	case int64:
+		if into.Kind() == reflect.Int {
+			into.SetInt(x)
+			return nil
+		}
+	case []any:
+		if into.Kind() == reflect.Slice {
+			return assignStrings(x, into)
+		}
+	}
+	return errType
+}
+
+func assignStrings(from []any, into reflect.Value) error {
+	list := make([]string, len(from))
+	for i, x := range from {
+		s, ok := x.(string)
+		if !ok {
+			return fmt.Errorf("got %s at position %d, want a string", describe(x), i+1)
+		}
+		list[i] = s
+	}
+	into.Set(reflect.ValueOf(list))
+	return nil
+}
+
+// wanted names the type of a key for a person.
+func wanted(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[Duration]():
+		return "a duration like \"10m\""
+	case t == reflect.TypeFor[Size]():
+		return "a size like \"10 MiB\""
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Slice:
+		return "an array of strings"
+	}
+	return "a table"
+}
+
+// describe names the type of a decoded TOML value.
+func describe(x any) string {
+	switch x.(type) {
+	case string:
+		return "a string"
+	case bool:
+		return "a boolean"
+	case int64:
+		return "an integer"
+	case float64:
+		return "a float"
+	case []any:
+		return "an array"
+	case map[string]any:
+		return "a table"
+	case time.Time, toml.LocalDate, toml.LocalTime, toml.LocalDateTime:
+		return "a date or time"
+	}
+	return fmt.Sprintf("a %T", x)
+}
+
+// Set changes one key ("package.locked", "registries.feed.token_env") to a value from outside the file: text as it is,
+// true or false, a number, a list separated by commas. from is recorded as the value's origin. c is checked as a whole
+// afterwards and unchanged where that fails. The tables on the key's way that hold names (registries, package.crates,
+// package.env) get an entry where they have none.
+func Set(c *Config, o Origins, key, value string, from Origin) error {
+	path, err := splitKey(key)
+	if err != nil {
+		return usage(from, err.Error(), "")
+	}
+	l := loader{name: from.Name, origins: maps.Clone(o)}
+	if l.origins == nil {
+		l.origins = Origins{}
+	}
+	changed := clone(*c)
+	typ, ok := typeAt(reflect.TypeFor[Config](), path)
+	if !ok {
+		return usage(from, fmt.Sprintf("unknown key %s", key), unknownKeyHint(path))
+	}
+	leaf, err := parseText(typ, value)
+	if err != nil {
+		return usage(from, fmt.Sprintf("%s has a wrong value: %v", key, err), "")
+	}
+	for i := len(path) - 1; i > 0; i-- {
+		leaf = map[string]any{path[i]: leaf}
+	}
+	l.table(map[string]any{path[0]: leaf}, reflect.ValueOf(&changed).Elem(), nil)
+	l.origins[joinKey(path)] = from
+	if len(l.problems) == 0 {
+		l.complete(&changed)
+		l.validate(changed)
+	}
+	if len(l.problems) > 0 {
+		p := l.problems[0]
+		return usage(from, p.Error(), p.Hint)
+	}
+	*c = changed
+	if o != nil {
+		o[joinKey(path)] = from
+	}
+	return nil
+}
+
+// clone copies c with its maps; lists are replaced as a whole, never changed in place.
+func clone(c Config) Config {
+	c.Registries = maps.Clone(c.Registries)
+	c.Package.Crates = maps.Clone(c.Package.Crates)
+	c.Package.Env = maps.Clone(c.Package.Env)
+	c.Rules = maps.Clone(c.Rules)
+	return c
+}
+
+func usage(from Origin, summary, hint string) error {
+	return &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("%s: %s", from, summary), Hint: hint}
+}
+
+// parseText reads text for a key of type t into what a TOML document would give.
+func parseText(t reflect.Type, text string) (any, error) {
+	switch {
+	case t.Kind() == reflect.Struct || t.Kind() == reflect.Map:
+		return nil, errors.New("it is a table")
+	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) || t.Kind() == reflect.String:
+		return text, nil
+	case t.Kind() == reflect.Bool:
+		if text != "true" && text != "false" {
+			return nil, fmt.Errorf("got %q, want true or false", text)
+		}
+		return text == "true", nil
+	case t.Kind() == reflect.Int:
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("got %q, want a whole number", text)
+		}
+		return n, nil
+	}
+	list := []any{}
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list, nil
+}
+
+// typeAt returns the type of the key at path.
+func typeAt(t reflect.Type, path []string) (reflect.Type, bool) {
+	for _, key := range path {
+		switch t.Kind() {
+		case reflect.Map:
+			t = t.Elem()
+		case reflect.Struct:
+			known := fields(t)
+			i := slices.IndexFunc(known, func(f field) bool { return f.name == key })
+			if i < 0 {
+				return nil, false
+			}
+			t = known[i].typ
+		default:
+			return nil, false
+		}
+	}
+	return t, true
+}
+
+// splitKey reads a TOML key in its plain spelling.
+func splitKey(key string) ([]string, error) {
+	var node any = map[string]any{}
+	err := toml.Unmarshal([]byte(key+" = 0"), &node)
+	var path []string
+	for tree, ok := node.(map[string]any); err == nil && ok && len(tree) == 1; tree, ok = node.(map[string]any) {
+		for name, below := range tree {
+			path, node = append(path, name), below
+		}
+	}
+	if err != nil || joinKey(path) != key {
+		return nil, fmt.Errorf("%q is no key", key)
+	}
+	return path, nil
+}
