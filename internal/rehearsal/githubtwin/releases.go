@@ -1,0 +1,367 @@
+package githubtwin
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/rehearsal/gitstore"
+)
+
+// release is one release, draft or not. https://docs.github.com/rest/releases/releases
+type release struct {
+	id                           int64
+	tag, name, body, target      string
+	draft, prerelease, immutable bool
+	created, published, updated  time.Time
+}
+
+// Release is a release as it is now, for whoever looks at the world.
+type Release struct {
+	ID                                   int64
+	Tag, Name, Body, Target              string
+	Draft, Prerelease, Immutable, Latest bool
+	CreatedAt, PublishedAt               time.Time
+	Assets                               []Asset // in the order of upload
+}
+
+// Releases returns all releases, drafts included, newest first.
+func (t *Twin) Releases() []Release {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []Release
+	latest := t.latestRelease()
+	for _, r := range t.newest() {
+		v := Release{ID: r.id, Tag: r.tag, Name: r.name, Body: r.body, Target: r.target, Draft: r.draft, Prerelease: r.prerelease, Immutable: r.immutable,
+			Latest: r == latest, CreatedAt: r.created, PublishedAt: r.published}
+		for _, a := range t.assetsOf(r.id) {
+			v.Assets = append(v.Assets, a.view())
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// Release returns the release with a tag: the published one, else the newest draft.
+func (t *Twin) Release(tag string) (Release, bool) {
+	var found Release
+	for _, r := range t.Releases() {
+		if r.Tag == tag && (found.ID == 0 || !r.Draft) {
+			found = r
+		}
+	}
+	return found, found.ID != 0
+}
+
+// newest returns the releases, newest first.
+func (t *Twin) newest() []*release {
+	out := make([]*release, 0, len(t.releases))
+	for _, r := range t.releases {
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b *release) int { return int(b.id - a.id) })
+	return out
+}
+
+func (t *Twin) release(c *call, r *release) object {
+	self := fmt.Sprintf("%s/releases/%d", c.urls.repo, r.id)
+	page := escape(r.tag)
+	var tarball, zipball any = c.urls.repo + "/tarball/" + escape(r.tag), c.urls.repo + "/zipball/" + escape(r.tag)
+	if r.draft {
+		page, tarball, zipball = untagged(r.id), nil, nil
+	}
+	assets := []object{}
+	for _, a := range t.assetsOf(r.id) {
+		assets = append(assets, t.asset(c, a, r))
+	}
+	return object{
+		"id": r.id, "node_id": nodeID("Release", r.id), "url": self, "assets_url": self + "/assets", "html_url": c.urls.html + "/releases/tag/" + page,
+		"upload_url": fmt.Sprintf("%s/releases/%d/assets{?name,label}", c.urls.uploads, r.id), "tarball_url": tarball, "zipball_url": zipball,
+		"tag_name": r.tag, "target_commitish": r.target, "name": r.name, "body": r.body, "draft": r.draft, "prerelease": r.prerelease,
+		"immutable": r.immutable, "created_at": stamp(r.created), "updated_at": stamp(r.updated), "published_at": stampOrNull(r.published),
+		"author": t.user(c), "assets": assets,
+	}
+}
+
+func untagged(id int64) string { return fmt.Sprintf("untagged-%020x", id*0x9e3779b9) }
+
+// visible finds a release by id for this caller: drafts show only to those with push access.
+func (t *Twin) visible(c *call) *release {
+	r := t.releases[number(c.params["release"])]
+	if r == nil || r.draft && !t.may(c, "contents", "write") {
+		return nil
+	}
+	return r
+}
+
+func (t *Twin) listReleases(c *call) reply {
+	seesDrafts := t.may(c, "contents", "write")
+	out := []*release{}
+	for _, r := range t.newest() {
+		if !r.draft || seesDrafts && time.Since(r.created) >= t.cfg.DraftLag {
+			out = append(out, r)
+		}
+	}
+	out, header := page(c, out)
+	body := []object{}
+	for _, r := range out {
+		body = append(body, t.release(c, r))
+	}
+	return reply{status: http.StatusOK, body: body, header: header}
+}
+
+func (t *Twin) getRelease(c *call) reply {
+	if r := t.visible(c); r != nil {
+		return ok(t.release(c, r))
+	}
+	return notFound()
+}
+
+func (t *Twin) getByTag(c *call) reply {
+	if r := t.publishedWith(c.params["tag"]); r != nil {
+		return ok(t.release(c, r))
+	}
+	return notFound()
+}
+
+func (t *Twin) publishedWith(tag string) *release {
+	for _, r := range t.releases {
+		if !r.draft && r.tag == tag {
+			return r
+		}
+	}
+	return nil
+}
+
+func (t *Twin) getLatest(c *call) reply {
+	if r := t.latestRelease(); r != nil {
+		return ok(t.release(c, r))
+	}
+	return notFound()
+}
+
+// latestRelease is the one that was made latest, else the newest that could be.
+func (t *Twin) latestRelease() *release {
+	if r := t.releases[t.latest]; r != nil && !r.draft && !r.prerelease {
+		return r
+	}
+	var best *release
+	for _, r := range t.releases {
+		if !r.draft && !r.prerelease && (best == nil || r.published.After(best.published)) {
+			best = r
+		}
+	}
+	return best
+}
+
+// releaseInput is the body of create and update; what is nil stays as it is.
+type releaseInput struct {
+	TagName         *string `json:"tag_name"`
+	TargetCommitish *string `json:"target_commitish"`
+	Name            *string `json:"name"`
+	Body            *string `json:"body"`
+	Draft           *bool   `json:"draft"`
+	Prerelease      *bool   `json:"prerelease"`
+	MakeLatest      *string `json:"make_latest"`
+	GenerateNotes   bool    `json:"generate_release_notes"`
+}
+
+func (in releaseInput) apply(r *release) {
+	for _, f := range []struct {
+		to   *string
+		from *string
+	}{{&r.tag, in.TagName}, {&r.target, in.TargetCommitish}, {&r.name, in.Name}, {&r.body, in.Body}} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
+	if in.Draft != nil {
+		r.draft = *in.Draft
+	}
+	if in.Prerelease != nil {
+		r.prerelease = *in.Prerelease
+	}
+}
+
+func (t *Twin) createRelease(c *call) reply {
+	var in releaseInput
+	if rep, good := c.decode(&in); !good {
+		return rep
+	}
+	if in.TagName == nil || *in.TagName == "" {
+		return unprocessable("Invalid request.\n\n\"tag_name\" wasn't supplied.")
+	}
+	at := now()
+	next := release{target: t.cfg.DefaultBranch, created: at, updated: at}
+	in.apply(&next)
+	if in.GenerateNotes {
+		title, notes := t.notes(c, next.tag, "")
+		if next.name == "" {
+			next.name = title
+		}
+		next.body = strings.TrimPrefix(next.body+"\n\n"+notes, "\n\n")
+	}
+	if rep := t.checkRelease(c, &next, in); rep.status != 0 {
+		return rep
+	}
+	next.id = t.id()
+	if rep := t.store(c, release{draft: true}, next, in); rep.status != 0 {
+		return rep
+	}
+	return created(t.release(c, t.releases[next.id]))
+}
+
+// checkRelease holds GitHub's rules for the values of a release against what is there.
+func (t *Twin) checkRelease(c *call, next *release, in releaseInput) reply {
+	other := t.publishedWith(next.tag)
+	ref := "refs/tags/" + next.tag
+	switch {
+	case !validRef(ref):
+		return invalid("Release", "custom", "tag_name", "tag_name is not a valid tag")
+	case t.burnt[next.tag] && (other == nil || other.id != next.id):
+		return invalid("Release", "custom", "tag_name", "tag_name was used by an immutable release")
+	case !next.draft && other != nil && other.id != next.id:
+		return invalid("Release", "already_exists", "tag_name", "")
+	case in.MakeLatest != nil && !slices.Contains([]string{"true", "false", "legacy"}, *in.MakeLatest):
+		return invalid("Release", "invalid", "make_latest", "")
+	case in.MakeLatest != nil && *in.MakeLatest == "true" && (next.draft || next.prerelease):
+		return invalid("Release", "custom", "make_latest", "drafts and prereleases cannot be made latest")
+	}
+	commit, err := gitstore.Resolve(c.Context(), t.cfg.Refs, next.target)
+	if errors.Is(err, gitstore.ErrNotFound) {
+		if _, err := t.cfg.Refs.Ref(c.Context(), ref); err == nil {
+			return reply{} // the target is unused where the tag exists
+		}
+		return invalid("Release", "invalid", "target_commitish", "")
+	}
+	if err != nil {
+		return trouble(err)
+	}
+	// The check looks at the named target even where the tag exists, and at the default branch where none is named.
+	rep, err := t.workflowTrap(c, commit, http.StatusNotFound)
+	return orTrouble(rep, err)
+}
+
+// store takes a checked release into the world. Where it becomes public, the tag is made if it is missing.
+func (t *Twin) store(c *call, old, next release, in releaseInput) reply {
+	op := "update-release"
+	if t.releases[next.id] == nil {
+		op = "create-release"
+	}
+	publishes := old.draft && !next.draft
+	if publishes {
+		if rep := t.ensureTag(c, next); rep.status != 0 {
+			return rep
+		}
+		next.published = now()
+		next.immutable = t.cfg.Immutable
+	}
+	if next.immutable {
+		t.burnt[next.tag] = true
+	}
+	t.releases[next.id] = &next
+	latest := in.MakeLatest == nil && publishes || in.MakeLatest != nil && *in.MakeLatest != "false"
+	if latest && !next.draft && !next.prerelease {
+		t.latest = next.id
+	} else if in.MakeLatest != nil && t.latest == next.id {
+		t.latest = 0
+	}
+	t.wrote(op, "%s %d", next.tag, next.id)
+	if publishes {
+		t.wrote("publish-release", "%s", next.tag)
+		t.happened(happening{name: "release", release: next.id, tag: next.tag})
+	}
+	return reply{}
+}
+
+func (t *Twin) ensureTag(c *call, r release) reply {
+	ref := "refs/tags/" + r.tag
+	_, err := t.cfg.Refs.Ref(c.Context(), ref)
+	if err == nil {
+		return reply{}
+	}
+	commit, err2 := gitstore.Resolve(c.Context(), t.cfg.Refs, r.target)
+	if !errors.Is(err, gitstore.ErrNotFound) || err2 != nil {
+		return trouble(errors.Join(err, err2))
+	}
+	rep := t.setRef(c, ref, "", commit)
+	if rep.status == 0 {
+		t.wrote("create-ref", "%s %s", ref, commit)
+	}
+	return rep
+}
+
+func (t *Twin) updateRelease(c *call) reply {
+	r := t.visible(c)
+	if r == nil {
+		return notFound()
+	}
+	var in releaseInput
+	if rep, good := c.decode(&in); !good {
+		return rep
+	}
+	next := *r
+	in.apply(&next)
+	next.updated = now()
+	if t.cfg.ForgetsTags && r.draft && in.TagName == nil {
+		next.tag = untagged(r.id)
+	}
+	switch {
+	case r.immutable && (next.tag != r.tag || next.target != r.target || next.draft):
+		return unprocessable("Cannot change the tag, the target or the draft state of an immutable release")
+	case !r.draft && next.draft:
+		next.published = time.Time{}
+	}
+	if rep := t.checkRelease(c, &next, in); rep.status != 0 {
+		return rep
+	}
+	if rep := t.store(c, *r, next, in); rep.status != 0 {
+		return rep
+	}
+	return ok(t.release(c, t.releases[next.id]))
+}
+
+func (t *Twin) deleteRelease(c *call) reply {
+	r := t.visible(c)
+	if r == nil {
+		return notFound()
+	}
+	for _, a := range t.assetsOf(r.id) {
+		t.drop(a)
+	}
+	delete(t.releases, r.id)
+	t.wrote("delete-release", "%s %d", r.tag, r.id)
+	return noContent()
+}
+
+func (t *Twin) generateNotes(c *call) reply {
+	var in struct {
+		TagName         string `json:"tag_name"`
+		PreviousTagName string `json:"previous_tag_name"`
+	}
+	if rep, good := c.decode(&in); !good {
+		return rep
+	}
+	if in.PreviousTagName != "" {
+		if _, err := t.cfg.Refs.Ref(c.Context(), "refs/tags/"+in.PreviousTagName); err != nil {
+			return invalid("Release", "custom", "previous_tag_name", "previous_tag_name is not a valid tag")
+		}
+	}
+	name, body := t.notes(c, in.TagName, in.PreviousTagName)
+	return ok(object{"name": name, "body": body})
+}
+
+// notes are GitHub's generated notes of a repository without pull requests.
+func (t *Twin) notes(c *call, tag, previous string) (name, body string) {
+	if r := t.latestRelease(); previous == "" && r != nil && r.tag != tag {
+		previous = r.tag
+	}
+	changes := c.urls.html + "/commits/" + escape(tag)
+	if previous != "" {
+		changes = c.urls.html + "/compare/" + escape(previous) + "..." + escape(tag)
+	}
+	return tag, "**Full Changelog**: " + changes
+}
