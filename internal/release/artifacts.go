@@ -1,0 +1,167 @@
+package release
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/problem"
+)
+
+// FindArtifacts resolves globs relative to dir. A pattern that matches nothing is an error: a release without the
+// file that was asked for is not the release that was asked for. A folder becomes NAME.tar.gz.
+func FindArtifacts(dir string, globs []string) ([]Artifact, error) {
+	seen := map[string]string{}
+	var out []Artifact
+	for _, glob := range globs {
+		pattern := glob
+		if !filepath.IsAbs(pattern) {
+			pattern = filepath.Join(dir, glob)
+		}
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("artifact pattern %q is malformed", glob), Err: err}
+		}
+		if len(paths) == 0 {
+			return nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("no file matches the artifact pattern %q", glob), Detail: "looked in " + dir,
+				Hint: "was the build job's artifact downloaded before this step?"}
+		}
+		for _, path := range paths {
+			a, err := artifact(path)
+			if err != nil {
+				return nil, err
+			}
+			if other, ok := seen[a.Name]; ok {
+				if other == path {
+					continue
+				}
+				return nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("two artifacts would be named %s", a.Name), Detail: other + "\n" + path, Hint: "asset names are unique within a release: rename one"}
+			}
+			seen[a.Name] = path
+			out = append(out, a)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out, nil
+}
+
+// assetName is what GitHub makes of a file name: other characters become dots.
+var assetName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+
+// AssetName returns the name under which the forge keeps a file.
+func AssetName(name string) string {
+	return strings.Trim(assetName.ReplaceAllString(name, "."), ".")
+}
+
+func artifact(path string) (Artifact, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Artifact{}, fmt.Errorf("artifact %s: %w", path, err)
+	}
+	a := Artifact{Name: AssetName(filepath.Base(path)), Path: path, Folder: info.IsDir(), Size: info.Size()}
+	if a.Folder {
+		a.Name += ".tar.gz"
+		a.Size = 0
+	}
+	reserved := a.Name == BillName || a.Name == billNext || a.Name == SumsName || strings.HasSuffix(a.Name, ".crate")
+	switch {
+	case a.Name == "" || reserved:
+		return Artifact{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("an artifact cannot be named %q", filepath.Base(path)), Hint: "bill.json, SHA256SUMS and .crate files are made by Tagboat"}
+	case !a.Folder && a.Size == 0:
+		return Artifact{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("artifact %s is empty", path), Hint: "GitHub refuses empty assets"}
+	case a.Size >= 2<<30:
+		return Artifact{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("artifact %s has %d bytes", path, a.Size), Hint: "GitHub's limit is below 2 GiB for each asset"}
+	}
+	return a, nil
+}
+
+// sumFile returns the SHA-256 and the size of a file.
+func sumFile(path string) (sum string, size int64, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", 0, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	size, err = io.Copy(h, f)
+	return hex.EncodeToString(h.Sum(nil)), size, err
+}
+
+// archive writes a folder as a .tar.gz that depends on the names, the bytes and the execute bits alone: sorted, with
+// a fixed time and owner. Links stay links; devices and sockets are refused.
+func archive(folder, to string) (err error) {
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := out.Close(); err == nil {
+			err = e
+		}
+	}()
+	zip := gzip.NewWriter(out)
+	w := tar.NewWriter(zip)
+	base := filepath.Base(folder)
+	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error { // in lexical order
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(folder, path)
+		if err != nil {
+			return err
+		}
+		return archiveEntry(w, path, filepath.ToSlash(filepath.Join(base, rel)), d)
+	})
+	if err != nil {
+		return fmt.Errorf("archive %s: %w", folder, err)
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return zip.Close()
+}
+
+func archiveEntry(w *tar.Writer, path, name string, d fs.DirEntry) error {
+	info, err := d.Info()
+	if err != nil {
+		return err
+	}
+	h := &tar.Header{Name: name, Mode: 0o644, ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
+	switch {
+	case info.IsDir():
+		h.Typeflag, h.Mode, h.Name = tar.TypeDir, 0o755, name+"/"
+		return w.WriteHeader(h)
+	case info.Mode()&fs.ModeSymlink != 0:
+		h.Typeflag = tar.TypeSymlink
+		if h.Linkname, err = os.Readlink(path); err != nil {
+			return err
+		}
+		return w.WriteHeader(h)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is neither a file, a folder nor a link", path)
+	}
+	if info.Mode()&0o111 != 0 {
+		h.Mode = 0o755
+	}
+	h.Typeflag, h.Size = tar.TypeReg, info.Size()
+	if err := w.WriteHeader(h); err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
+}

@@ -1,0 +1,380 @@
+package release
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tagboat/tagboat/internal/config"
+	"github.com/tagboat/tagboat/internal/forge"
+	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/semver"
+)
+
+// maxBill bounds what is read of an asset that calls itself a bill.
+const maxBill = 16 << 20
+
+// parallelLooks is how many questions an observation asks at the same time.
+const parallelLooks = 16
+
+// Observe looks at the world and returns the snapshot that a plan is made from. It writes nothing. What a rule must
+// judge comes back in the snapshot; an error means that the world could not be seen.
+func Observe(ctx context.Context, w World, req Request) (Snapshot, error) {
+	s := Snapshot{Schema: SnapshotSchema, TakenAt: time.Now().UTC().Truncate(time.Second), Request: req}
+	var err error
+	if s.Checkout, s.Config, err = w.Source.Checkout(ctx, req); err != nil {
+		return s, err
+	}
+	if s.Artifacts, err = FindArtifacts(w.WorkingDir, append(append([]string{}, s.Config.Release.Artifacts...), req.Artifacts...)); err != nil {
+		return s, err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		var err error
+		s.Registries, err = observeRegistries(ctx, w, s.Config, s.Checkout)
+		return err
+	})
+	if w.Forge != nil {
+		s.Repository = w.Forge.Slug()
+		g.Go(func() error {
+			var err error
+			s.Remote, err = observeRemote(ctx, w, s)
+			return err
+		})
+	} else {
+		s.Remote.BranchName = BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)
+	}
+	return s, g.Wait()
+}
+
+func observeRegistries(ctx context.Context, w World, cfg config.Config, c Checkout) ([]Registry, error) {
+	homes := map[string][]string{}
+	for _, crate := range c.Crates {
+		for _, r := range crate.Registries {
+			homes[r] = append(homes[r], crate.Name)
+		}
+	}
+	names := make([]string, 0, len(homes))
+	for name := range homes {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	out := make([]Registry, len(names))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, name := range names {
+		g.Go(func() error {
+			index := c.index(cfg, name)
+			out[i] = Registry{Name: name, Index: index, Crates: map[string]IndexState{}}
+			client, err := w.Registry(name, index)
+			if err != nil {
+				out[i].Access = Access{Asked: true, Problem: err.Error(), Hint: fmt.Sprintf("[registries.%s] in .cargo/config.toml or tagboat.toml says where its index is", name)}
+				return nil
+			}
+			reg := client.Registry()
+			out[i].Index, out[i].Kind, out[i].AwaitAll = reg.Index, string(reg.Kind), reg.Wait == registry.Index
+			if out[i].Access, err = observeAccess(ctx, client); err != nil || out[i].Access.Problem != "" {
+				return err
+			}
+			if err := observeIndex(ctx, client, &out[i], c.Crates); err != nil {
+				return err
+			}
+			out[i].Forecast = forecast(reg, out[i], time.Now())
+			return nil
+		})
+	}
+	return out, g.Wait()
+}
+
+// index returns where a registry's index is: tagboat.toml before .cargo/config.toml.
+func (c Checkout) index(cfg config.Config, name string) string {
+	if r, ok := cfg.Registries[name]; ok && r.Index != "" {
+		return r.Index
+	}
+	return c.Indexes[name]
+}
+
+func observeAccess(ctx context.Context, client *registry.Client) (Access, error) {
+	a := Access{Asked: true}
+	got, err := client.Check(ctx)
+	var re *registry.Error
+	switch {
+	case err == nil && got.Publish == registry.No:
+		a.Problem, a.Hint = "it cannot be published to: "+strings.Join(got.Detail, "; "), "the token needs the right to read and to publish (Azure DevOps: Packaging, read and write)"
+	case err == nil:
+	case errors.As(err, &re):
+		a.Problem, a.Hint = "it cannot be used: "+re.Error(), "is the index URL right, and is the registry up?"
+	default:
+		return a, err
+	}
+	return a, nil
+}
+
+func observeIndex(ctx context.Context, client *registry.Client, r *Registry, crates []Crate) error {
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallelLooks)
+	for _, c := range crates {
+		if !contains(c.Registries, r.Name) {
+			continue
+		}
+		g.Go(func() error {
+			entries, err := client.Lookup(ctx, c.Name)
+			if err != nil {
+				return err
+			}
+			state := IndexState{Exists: len(entries) > 0}
+			if e, ok := registry.Find(entries, c.Version); ok {
+				state.Checksum, state.Yanked = e.Checksum, e.Yanked
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			r.Crates[c.Name] = state
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func forecast(reg registry.Registry, r Registry, now time.Time) Forecast {
+	var f Forecast
+	for _, state := range r.Crates {
+		switch {
+		case state.Checksum != "":
+		case state.Exists:
+			f.Known++
+		default:
+			f.New++
+		}
+	}
+	got := reg.Forecast(f.New, f.Known, now)
+	f.Wait, f.Text = got.Pause, got.Text
+	return f
+}
+
+func observeRemote(ctx context.Context, w World, s Snapshot) (Remote, error) {
+	r := Remote{Asked: true, BranchName: BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)}
+	repo, err := w.Forge.Repository(ctx)
+	if err != nil {
+		return r, unreachable(err, s.Repository)
+	}
+	r.DefaultBranch, r.Development = repo.DefaultBranch, s.Config.Branches.Development
+	if r.Development == "" {
+		r.Development = repo.DefaultBranch
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallelLooks)
+	g.Go(func() error { return observeRefs(ctx, w.Forge, s, &r) })
+	g.Go(func() error {
+		if s.Config.Blockers.Label == "" {
+			return nil
+		}
+		issues, err := w.Forge.OpenIssues(ctx, s.Config.Blockers.Label)
+		if err != nil {
+			r.BlockersError = err.Error()
+			return ctx.Err()
+		}
+		for _, i := range issues {
+			r.Blockers = append(r.Blockers, Issue{Number: i.Number, Title: i.Title, URL: i.URL})
+		}
+		return nil
+	})
+	g.Go(func() error { return observeReleases(ctx, w, s, &r) })
+	return r, g.Wait()
+}
+
+func unreachable(err error, repository string) error {
+	var fe *forge.Error
+	if !errors.As(err, &fe) {
+		return err
+	}
+	p := &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("cannot read repository %s on GitHub", repository), Detail: fe.Error(), Err: err, Hint: "is GitHub reachable (--api-url)?"}
+	switch {
+	case forge.IsNotFound(err):
+		p.Kind, p.Hint = problem.Stopped, "is the name right, and may the token in GITHUB_TOKEN see it?"
+	case forge.IsDenied(err):
+		p.Kind, p.Hint = problem.Stopped, "the token in GITHUB_TOKEN is refused: is it expired?"
+	}
+	return p
+}
+
+func observeRefs(ctx context.Context, f *forge.Client, s Snapshot, r *Remote) error {
+	tag, err := f.Tag(ctx, s.Checkout.Tag.Name)
+	if err != nil && !forge.IsNotFound(err) {
+		return err
+	}
+	r.TagCommit = tag.Commit
+	if r.BranchCommit, err = f.Branch(ctx, r.BranchName); err != nil && !forge.IsNotFound(err) {
+		return err
+	}
+	if r.TagCommit == "" || r.TagCommit != s.Checkout.Commit {
+		return nil // the rules stop here; comparing an unknown commit would only add noise
+	}
+	if r.OnDevelopment, err = f.Contains(ctx, r.Development, s.Checkout.Commit); err != nil && !forge.IsNotFound(err) {
+		return err
+	}
+	if r.OnRelease, err = releaseBranches(ctx, f, s); err != nil {
+		return err
+	}
+	if r.BranchCommit == "" && r.DefaultBranch != "" {
+		files, err := f.ChangedFiles(ctx, r.DefaultBranch, s.Checkout.Commit)
+		if err != nil && !forge.IsNotFound(err) {
+			return err
+		}
+		for _, name := range files {
+			if strings.HasPrefix(name, ".github/workflows/") {
+				r.WorkflowTrap = append(r.WorkflowTrap, name)
+			}
+		}
+	}
+	return nil
+}
+
+// releaseBranches returns the release branches of the tag's line (same major and minor) that contain its commit.
+func releaseBranches(ctx context.Context, f *forge.Client, s Snapshot) ([]string, error) {
+	v, err := semver.Parse(s.Checkout.Tag.Version)
+	if err != nil || v.Patch == 0 && v.Pre == "" {
+		return nil, nil // only patches and pre-releases ask
+	}
+	form := TagForm{Template: s.Config.Tags.Template, TwoPart: s.Config.Tags.TwoPart}
+	stem := strings.TrimSuffix(form.Format(s.Checkout.Tag.Crate, fmt.Sprintf("%d.%d.", v.Major, v.Minor)), "{version}")
+	prefix, _, _ := strings.Cut(s.Config.Branches.Release, "{tag}")
+	if form.TwoPart {
+		stem = form.Format(s.Checkout.Tag.Crate, fmt.Sprintf("%d.%d", v.Major, v.Minor))
+	}
+	branches, err := f.Branches(ctx, prefix+stem)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, b := range branches {
+		if ok, err := f.Contains(ctx, b.Name, s.Checkout.Commit); err != nil {
+			return nil, err
+		} else if ok {
+			out = append(out, b.Name)
+		}
+	}
+	return out, nil
+}
+
+func observeReleases(ctx context.Context, w World, s Snapshot, r *Remote) error {
+	form := TagForm{Template: s.Config.Tags.Template, TwoPart: s.Config.Tags.TwoPart}
+	var latest semver.Version
+	var ours []forge.Release
+	for rel, err := range w.Forge.Releases(ctx) {
+		if err != nil {
+			return err
+		}
+		if rel.Tag == s.Checkout.Tag.Name {
+			ours = append(ours, rel)
+		} else if t, err := form.Parse(rel.Tag); err == nil && !rel.Draft && !rel.Prerelease {
+			if v, err := semver.Parse(t.Version); err == nil && v.Compare(latest) > 0 {
+				latest, r.Latest = v, t.Version
+			}
+		}
+	}
+	sort.SliceStable(ours, func(i, j int) bool { // the one that the draft step keeps comes first
+		if ours[i].Draft != ours[j].Draft {
+			return !ours[i].Draft
+		}
+		return len(ours[i].Assets) > len(ours[j].Assets)
+	})
+	for i, rel := range ours {
+		r.Releases = append(r.Releases, Release{ID: rel.ID, Draft: rel.Draft, Immutable: rel.Immutable, URL: rel.HTMLURL, Assets: assetsOf(rel)})
+		if i == 0 {
+			var err error
+			if r.Ledger, err = readLedger(ctx, w, rel); err != nil {
+				return err
+			}
+			r.Ledger.bind(s)
+			r.Ledger.missing(assetsOf(rel))
+		}
+	}
+	return nil
+}
+
+func assetsOf(rel forge.Release) []Asset {
+	var out []Asset
+	for _, a := range rel.Assets {
+		out = append(out, Asset{Name: a.Name, SHA256: strings.TrimPrefix(a.Digest, "sha256:"), Size: a.Size, Whole: a.State == "uploaded"})
+	}
+	return out
+}
+
+// readLedger reads the bill of a release. A bill that cannot be read is a bill that is not authentic.
+func readLedger(ctx context.Context, w World, rel forge.Release) (Ledger, error) {
+	for _, name := range []string{BillName, billNext} {
+		for _, a := range rel.Assets {
+			if a.Name != name || a.State != "uploaded" || a.Size > maxBill {
+				continue
+			}
+			body, err := w.Forge.DownloadAsset(ctx, a)
+			if err != nil {
+				return Ledger{}, err
+			}
+			content, err := io.ReadAll(io.LimitReader(body, maxBill))
+			body.Close()
+			if err != nil {
+				return Ledger{}, fmt.Errorf("download %s: %w", name, err)
+			}
+			l, ok := openLedger(content, w.Keys)
+			if ok {
+				return l, nil
+			}
+		}
+	}
+	return Ledger{Reason: "the release holds no bill"}, nil
+}
+
+func openLedger(content []byte, keys []BillKey) (Ledger, bool) {
+	var b Bill
+	if err := json.Unmarshal(content, &b); err != nil || b.Schema != BillSchema {
+		return Ledger{}, false
+	}
+	l := Ledger{Bill: &b}
+	l.Authentic, l.Reason = b.Authentic(keys)
+	return l, true
+}
+
+// bind holds the bill against the release it was found in: the same repository, tag and commit, and every file that
+// it names with its digest.
+func (l *Ledger) bind(s Snapshot) {
+	if l.Bill == nil {
+		return
+	}
+	if l.Bill.Repository != s.Repository || l.Bill.Tag != s.Checkout.Tag.Name || l.Bill.Commit != s.Checkout.Commit {
+		l.Authentic = false
+		l.Reason = fmt.Sprintf("the bill is for %s %s at %s", l.Bill.Repository, l.Bill.Tag, short(l.Bill.Commit))
+	}
+}
+
+// missing fills in which files of the bill the release lacks.
+func (l *Ledger) missing(assets []Asset) {
+	if l.Bill == nil {
+		return
+	}
+	have := map[string]Asset{}
+	for _, a := range assets {
+		have[a.Name] = a
+	}
+	need := func(name, sum string, size int64) {
+		a, ok := have[name]
+		if !ok || !a.Whole || a.Size != size || a.SHA256 != "" && a.SHA256 != sum {
+			l.Missing = append(l.Missing, name)
+		}
+	}
+	for _, c := range l.Bill.Crates {
+		need(c.Asset, c.SHA256, c.Size)
+	}
+	for _, a := range l.Bill.Artifacts {
+		need(a.Name, a.SHA256, a.Size)
+	}
+}

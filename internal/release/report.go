@@ -1,0 +1,201 @@
+package release
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/converge"
+	"github.com/tagboat/tagboat/internal/problem"
+)
+
+// ReportSchema names the version of the report's shape. Additive changes keep it.
+const ReportSchema = "tagboat.report/v1"
+
+// Outcomes of a run, as the report names them.
+const (
+	Released = "released" // the release is public, or as far as the configuration lets it go
+	Started  = "started"  // the release workflow runs and was not followed
+	Planned  = "planned"  // nothing was written
+	Waiting  = "waiting"
+	Stopped  = "stopped"
+	Failed   = "failed"
+)
+
+// Report is what a run did, for people and programs. It is the one document that --json prints.
+type Report struct {
+	Schema     string          `json:"schema"`
+	Command    string          `json:"command"`
+	Outcome    string          `json:"outcome"`
+	Repository string          `json:"repository,omitempty"`
+	Tag        string          `json:"tag,omitempty"`
+	Commit     string          `json:"commit,omitempty"`
+	Branch     string          `json:"branch,omitempty"`
+	Title      string          `json:"title,omitempty"`
+	URL        string          `json:"url,omitempty"`     // of the release
+	RunURL     string          `json:"run_url,omitempty"` // of the release workflow's run
+	Notes      string          `json:"notes,omitempty"`
+	Until      *time.Time      `json:"until,omitempty"` // with "waiting": when to come back
+	Crates     []Crate         `json:"crates,omitempty"`
+	Registries []Registry      `json:"registries,omitempty"`
+	Steps      []ReportStep    `json:"steps"`
+	Bill       *Bill           `json:"bill,omitempty"`
+	Assets     []Asset         `json:"assets,omitempty"`
+	Findings   []Finding       `json:"findings,omitempty"`
+	Warnings   []string        `json:"warnings,omitempty"`
+	Problems   []ReportProblem `json:"problems"`
+}
+
+// ReportStep is one step and what came of it.
+type ReportStep struct {
+	Key       string   `json:"key"`
+	Kind      string   `json:"kind"`
+	Needs     []string `json:"needs,omitempty"`
+	Outcome   string   `json:"outcome"` // done, skipped, waiting, failed, pending
+	Reason    string   `json:"reason"`
+	Attempts  int      `json:"attempts"`
+	ElapsedMS int64    `json:"elapsed_ms"`
+}
+
+// ReportProblem is a problem.Error as data.
+type ReportProblem struct {
+	Summary string `json:"summary"`
+	Detail  string `json:"detail"`
+	Hint    string `json:"hint"`
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Rule    string `json:"rule,omitempty"`
+	Step    string `json:"step,omitempty"`
+}
+
+// NewReport begins a report with what the snapshot and the plan say; every step is pending.
+func NewReport(command string, s Snapshot, p Plan) Report {
+	r := Report{Schema: ReportSchema, Command: command, Outcome: Planned, Repository: s.Repository, Tag: s.Checkout.Tag.Name, Commit: s.Checkout.Commit,
+		Branch: s.Remote.BranchName, Title: s.Title(), Crates: s.Checkout.Crates, Registries: s.Registries, Findings: p.Findings, Steps: []ReportStep{}, Problems: []ReportProblem{}}
+	for _, step := range p.Steps {
+		r.Steps = append(r.Steps, ReportStep{Key: step.Key, Kind: step.Kind, Needs: step.Needs, Outcome: string(converge.StatePending), Reason: step.Reason})
+	}
+	if l := s.Remote.Ledger; l.Bill != nil {
+		r.Bill = l.Bill
+	}
+	for _, rel := range s.Remote.Releases {
+		r.URL, r.Assets = rel.URL, rel.Assets
+		break
+	}
+	blocking := Blocking(p.Findings)
+	for _, f := range blocking {
+		r.Problems = append(r.Problems, ReportProblem{Rule: f.Rule, Summary: f.Summary, Detail: f.Detail, Hint: f.Hint, File: f.File, Line: f.Line})
+	}
+	if len(blocking) > 0 {
+		r.Outcome = Stopped
+	}
+	return r
+}
+
+// ErrorReport is the report of a run that ended before there was a plan.
+func ErrorReport(command string, err error) Report {
+	r := Report{Schema: ReportSchema, Command: command, Steps: []ReportStep{}, Problems: problems(err, "")}
+	switch problem.ExitCode(err) {
+	case problem.ExitStopped, problem.ExitUsage:
+		r.Outcome = Stopped
+	case problem.ExitWaiting:
+		r.Outcome = Waiting
+	default:
+		r.Outcome = Failed
+	}
+	return r
+}
+
+// problems turns an error into what people read; one that nobody explained keeps its own text.
+func problems(err error, step string) []ReportProblem {
+	out := []ReportProblem{}
+	if err == nil {
+		return out
+	}
+	for _, p := range problem.All(err) {
+		rp := ReportProblem{Step: step, Summary: p.Summary, Detail: p.Detail, Hint: p.Hint, File: p.File, Line: p.Line}
+		if rp.Detail == "" && p.Err != nil {
+			rp.Detail = p.Err.Error()
+		}
+		out = append(out, rp)
+	}
+	if len(out) == 0 {
+		out = append(out, ReportProblem{Step: step, Summary: err.Error()})
+	}
+	return out
+}
+
+// finish writes the result of a run into the report.
+func (r *Report) finish(res converge.Result, x *steps, half Half) {
+	for i, s := range res.Steps {
+		step := &r.Steps[i]
+		step.Outcome, step.Attempts, step.ElapsedMS = string(s.Outcome.State), s.Attempts, s.Ended.Sub(s.Started).Milliseconds()
+		if s.Outcome.Reason != "" {
+			step.Reason = s.Outcome.Reason
+		}
+		if s.Outcome.State == converge.StateFailed {
+			r.Problems = append(r.Problems, problems(s.Err, s.Step.Key)...)
+		}
+	}
+	sum := res.Outcome()
+	if res.Invalid != nil {
+		r.Problems = append(r.Problems, problems(res.Invalid, "")...)
+	}
+	switch sum.Verdict {
+	case converge.VerdictDone:
+		r.Outcome = Released
+		if half == First && x.snap.Request.Detach {
+			r.Outcome = Started
+		}
+	case converge.VerdictWaiting:
+		r.Outcome = Waiting
+		if !sum.Until.IsZero() {
+			until := sum.Until.UTC().Truncate(time.Second)
+			r.Until = &until
+		}
+	case converge.VerdictStopped:
+		r.Outcome = Stopped
+	default:
+		r.Outcome = Failed
+	}
+	if sum.Interrupted {
+		r.Problems = append(r.Problems, ReportProblem{Summary: "the run was interrupted", Detail: r.doneSoFar(), Hint: "run it again: it goes on where it was"})
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.bill.Schema != "" {
+		bill := x.bill
+		r.Bill = &bill
+	}
+	if x.release.ID != 0 {
+		r.URL, r.Notes, r.Assets = x.release.HTMLURL, x.release.Body, assetsOf(x.release)
+	}
+	r.RunURL, r.Warnings = x.run.HTMLURL, x.warnings
+}
+
+// doneSoFar says what cannot be taken back.
+func (r *Report) doneSoFar() string {
+	published := 0
+	for _, s := range r.Steps {
+		if s.Kind == KindPublish && s.Outcome == string(converge.StateDone) {
+			published++
+		}
+	}
+	return fmt.Sprintf("%d uploads to registries are done; the rest was not begun or is looked at again", published)
+}
+
+// ExitCode returns the exit code of the run.
+func (r *Report) ExitCode() int {
+	switch r.Outcome {
+	case Released, Started, Planned:
+		return problem.ExitDone
+	case Waiting:
+		return problem.ExitWaiting
+	case Stopped:
+		return problem.ExitStopped
+	}
+	return problem.ExitFailed
+}
+
+// errStopped tells apart a stop by findings from a fault; it never reaches a person.
+var errStopped = errors.New("stopped by a rule")

@@ -1,0 +1,338 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/tagboat/tagboat/internal/cargo"
+	"github.com/tagboat/tagboat/internal/cargo/zone"
+	"github.com/tagboat/tagboat/internal/config"
+	"github.com/tagboat/tagboat/internal/git"
+	"github.com/tagboat/tagboat/internal/problem"
+)
+
+// Repository is a Source over a local git repository and the real cargo in a build zone. Close removes what it made.
+type Repository struct {
+	Repo    *git.Repo
+	Scratch string // an existing folder of this run alone
+
+	// Indexes says where registries really are, by alias; it overrides what the checkout configures. CratesIO, when
+	// set, is a sparse index that stands for crates.io. Both are for rehearsals.
+	Indexes  map[string]string
+	CratesIO string
+
+	mu        sync.Mutex
+	zone      *zone.Zone
+	clone     *git.Repo
+	config    config.Config
+	workspace *cargo.Workspace
+	isolation []string
+}
+
+// Close ends the build zone.
+func (r *Repository) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.zone == nil {
+		return nil
+	}
+	z := r.zone
+	r.zone = nil
+	return z.Close()
+}
+
+// Checkout clones the commit that the request names and reads it. Without a tag and a branch it reads HEAD, for checks
+// before there is a tag; the version is then the crates' own.
+func (r *Repository) Checkout(ctx context.Context, req Request) (Checkout, config.Config, error) {
+	var c Checkout
+	cfg, err := r.configAt(ctx, "HEAD")
+	if err != nil {
+		return c, cfg, err
+	}
+	if c.Tag, err = r.tag(ctx, cfg, req); err != nil {
+		return c, cfg, err
+	}
+	if c.Commit = c.Tag.Commit; c.Commit == "" {
+		if c.Commit, _, err = r.Repo.Head(ctx); err != nil {
+			return c, cfg, err
+		}
+	} else if cfg, err = r.configAt(ctx, c.Commit); err != nil { // what holds is what the tagged commit says
+		return c, cfg, err
+	}
+	if r.clone, err = r.Repo.CloneAt(ctx, c.Commit, filepath.Join(r.Scratch, "source")); err != nil {
+		return c, cfg, err
+	}
+	r.config = cfg
+	if err := r.open(ctx, &c); err != nil {
+		return c, cfg, err
+	}
+	if err := r.readCrates(&c); err != nil {
+		return c, cfg, err
+	}
+	if err := r.readTexts(&c); err != nil {
+		return c, cfg, err
+	}
+	return c, cfg, nil
+}
+
+// configAt reads tagboat.toml as a commit has it; without one the defaults hold.
+func (r *Repository) configAt(ctx context.Context, rev string) (config.Config, error) {
+	text, err := r.Repo.File(ctx, rev, config.File)
+	if errors.Is(err, git.ErrNotFound) {
+		return config.Default(), nil
+	}
+	if err != nil {
+		return config.Config{}, err
+	}
+	cfg, _, err := config.Load(text, config.File)
+	return cfg, err
+}
+
+// tag finds the tag that the request is about and what it points to here.
+func (r *Repository) tag(ctx context.Context, cfg config.Config, req Request) (Tag, error) {
+	form := TagForm{Template: cfg.Tags.Template, TwoPart: cfg.Tags.TwoPart}
+	name := req.Tag
+	if name == "" && req.Branch != "" {
+		ok := false
+		if name, ok = BranchForm(cfg.Branches.Release).Tag(req.Branch); !ok {
+			return Tag{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("branch %s is not a release branch", req.Branch),
+				Hint: "release branches are named " + cfg.Branches.Release + "; start the workflow on one of them, or give --tag"}
+		}
+	}
+	if name == "" {
+		return Tag{}, nil
+	}
+	tag, err := form.Parse(name)
+	if err != nil {
+		return Tag{}, err
+	}
+	there, err := r.Repo.Tag(ctx, name)
+	if errors.Is(err, git.ErrNotFound) {
+		return Tag{}, r.noTag(ctx, name)
+	}
+	tag.Commit, tag.Annotated = there.Commit, there.Annotated
+	return tag, err
+}
+
+func (r *Repository) noTag(ctx context.Context, name string) error {
+	p := &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("there is no tag %s in %s", name, r.Repo.Dir), Hint: fmt.Sprintf("git fetch origin tag %s, or make it: git tag -a %s", name, name)}
+	if shallow, err := r.Repo.Shallow(ctx); err == nil && shallow {
+		p.Detail = "the clone is shallow, so it has only the tags that were fetched with it"
+		p.Hint = fmt.Sprintf("give actions/checkout `fetch-depth: 0`, or run: git fetch --depth=1 origin tag %s", name)
+	}
+	return p
+}
+
+// open makes the build zone and loads the workspace in it: even asking cargo for the crates may start a program that
+// the repository names.
+func (r *Repository) open(ctx context.Context, c *Checkout) error {
+	demand := zone.Report
+	if r.config.Package.Isolation == "require" {
+		demand = zone.Require
+	}
+	z, err := zone.New(zone.Config{Dir: r.Scratch, Toolchain: r.config.Package.Toolchain, Checkout: r.clone.Dir, Mounts: r.config.Package.Mounts, Env: r.config.Package.Env, Demand: demand})
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.zone = z
+	r.mu.Unlock()
+	c.Isolation = z.Isolation()
+	run := func(ctx context.Context, dir string, argv ...string) ([]byte, error) {
+		out, err := z.Run(ctx, zone.Command{Dir: dir, Argv: argv})
+		if err == nil {
+			err = out.Err()
+		}
+		return out.Stdout, err
+	}
+	version, err := run(ctx, r.clone.Dir, "cargo", "--version")
+	if err != nil {
+		return err
+	}
+	c.Toolchain = strings.TrimSpace(string(version))
+	if v, err := cargo.ParseCargoVersion(c.Toolchain); err != nil {
+		return err
+	} else if p := cargo.ToolchainProblem(v); p != nil {
+		c.Findings = append(c.Findings, Finding{Rule: "toolchain", Severity: Stop, Summary: p.Summary, Detail: p.Detail, Hint: p.Hint})
+	}
+	r.workspace, err = cargo.Load(ctx, run, r.clone.Dir)
+	return err
+}
+
+// readCrates picks the crates of this release and judges the manifests.
+func (r *Repository) readCrates(c *Checkout) error {
+	w := r.workspace
+	c.Indexes = w.Registries
+	homes := map[string][]string{}
+	for _, registry := range w.PublishRegistries() {
+		for _, p := range w.Publishable(registry) {
+			if (c.Tag.Crate == "" || c.Tag.Crate == p.Name) && !excluded(r.config.Package.Exclude, p.Name) {
+				homes[p.Name] = append(homes[p.Name], registry)
+			}
+		}
+	}
+	names := make([]string, 0, len(homes))
+	for name := range homes {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	graph, err := w.Graph(names)
+	var cycle *cargo.CycleError
+	if errors.As(err, &cycle) {
+		p := cycle.Problem()
+		c.Findings = append(c.Findings, Finding{Rule: "manifest-lint", Severity: Stop, Summary: p.Summary, Detail: p.Detail, Hint: p.Hint, File: p.File, Line: p.Line})
+		graph = cargo.Graph{Order: names}
+	} else if err != nil {
+		return err
+	}
+	for _, name := range graph.Order {
+		p, _ := w.Member(name)
+		c.Crates = append(c.Crates, Crate{Name: name, Version: p.Version, Manifest: p.Manifest, Line: p.VersionAt.Line, Registries: homes[name], Needs: graph.Needs[name]})
+	}
+	for _, p := range w.Members {
+		if homes[p.Name] == nil {
+			c.Private = append(c.Private, p.Name)
+		}
+	}
+	r.judge(c)
+	return nil
+}
+
+func excluded(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if ok, err := path.Match(p, name); ok && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// judge asks the lints that read the workspace.
+func (r *Repository) judge(c *Checkout) {
+	w := r.workspace
+	if c.Tag.Name == "" && len(c.Crates) > 0 {
+		c.Tag.Version = c.Crates[0].Version // a check before there is a tag: the version is the crates' own
+		form := TagForm{Template: r.config.Tags.Template, TwoPart: r.config.Tags.TwoPart}
+		if form.PerCrate() {
+			c.Tag.Crate = c.Crates[0].Name
+		}
+		c.Tag.Name = form.Format(c.Tag.Crate, c.Tag.Version)
+		c.Tag.Crate = ""
+	}
+	if form := (TagForm{Template: r.config.Tags.Template}); !form.PerCrate() {
+		c.add("tag-version", w.VersionsAgree(c.Tag.Version))
+		c.add("sibling-requirement", w.Siblings(c.Tag.Version))
+	} else {
+		for _, crate := range c.Crates {
+			if c.Tag.Crate != "" && crate.Version != c.Tag.Version {
+				c.Findings = append(c.Findings, Finding{Rule: "tag-version", Severity: Stop, Summary: fmt.Sprintf("the version of %s is %s, not %s", crate.Name, crate.Version, c.Tag.Version), File: crate.Manifest, Line: crate.Line, Hint: "tag the commit that has it"})
+			}
+		}
+		c.add("sibling-requirement", w.Siblings(""))
+	}
+	c.add("manifest-lint", cargo.Lint(w, w.Registries))
+	c.add("lock-current", w.LockFindings())
+}
+
+func (c *Checkout) add(rule string, found []cargo.Finding) {
+	for _, f := range found {
+		severity := Stop
+		if f.Warn {
+			severity = Warn
+		}
+		c.Findings = append(c.Findings, Finding{Rule: rule, Severity: severity, Summary: f.Summary, Detail: f.Detail, Hint: f.Hint, File: f.At.File, Line: f.At.Line})
+	}
+}
+
+// readTexts reads the changelog and the workflows of the commit.
+func (r *Repository) readTexts(c *Checkout) error {
+	root, err := os.OpenRoot(r.clone.Dir) // links must not lead out of the checkout
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	name := r.config.Changelog.Path
+	if m, ok := r.workspace.Member(c.Tag.Crate); ok {
+		name = strings.ReplaceAll(name, "{crate}", m.Dir())
+	}
+	if text, err := root.ReadFile(filepath.FromSlash(path.Clean(name))); err == nil {
+		c.Changelog = Changelog{Path: name}
+		c.Changelog.Section, c.Changelog.Found = ChangelogSection(string(text), c.Tag.Version, r.config.Tags.TwoPart)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read changelog: %w", err)
+	}
+	files, err := workflowFiles(root)
+	if err != nil {
+		return err
+	}
+	found, findings := FindWorkflow(files, r.config.Workflow.File)
+	c.Workflow, c.Findings = found, append(c.Findings, findings...)
+	for _, f := range files {
+		if f.Name == found.File {
+			c.Findings = append(c.Findings, LintWorkflow(f)...)
+		}
+	}
+	return nil
+}
+
+func workflowFiles(root *os.Root) ([]WorkflowFile, error) {
+	entries, err := fs.ReadDir(root.FS(), ".github/workflows")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read workflows: %w", err)
+	}
+	var out []WorkflowFile
+	for _, e := range entries {
+		if ext := path.Ext(e.Name()); e.IsDir() || ext != ".yml" && ext != ".yaml" {
+			continue
+		}
+		text, err := root.ReadFile(filepath.Join(".github", "workflows", e.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("read workflow %s: %w", e.Name(), err)
+		}
+		out = append(out, WorkflowFile{Name: e.Name(), Content: text})
+	}
+	return out, nil
+}
+
+// Package packages crates of the checkout in its build zone.
+func (r *Repository) Package(ctx context.Context, order PackageOrder) (*cargo.Packaged, error) {
+	p := r.config.Package
+	req := cargo.PackageRequest{Source: r.clone, Crates: order.Crates, Registry: order.Registry.Name, Indexes: r.indexes(), ReplaceCratesIO: r.CratesIO,
+		Locked: mode(p.Locked), Verify: mode(p.Verify), Features: p.Features, Out: order.Out, Progress: order.Progress}
+	return cargo.PackageAll(ctx, r.zone, req)
+}
+
+func mode(on bool) cargo.Mode {
+	if on {
+		return cargo.On
+	}
+	return cargo.Off
+}
+
+// indexes are the registries by alias, as cargo must find them.
+func (r *Repository) indexes() map[string]string {
+	out := map[string]string{}
+	for alias, index := range r.workspace.Registries {
+		out[alias] = index
+	}
+	for alias, c := range r.config.Registries {
+		if alias != cargo.CratesIO && c.Index != "" {
+			out[alias] = c.Index
+		}
+	}
+	for alias, index := range r.Indexes {
+		out[alias] = index
+	}
+	return out
+}

@@ -1,0 +1,456 @@
+package release
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sort"
+	"strings"
+
+	"github.com/tagboat/tagboat/internal/converge"
+	"github.com/tagboat/tagboat/internal/forge"
+	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/semver"
+)
+
+// billNext is the new bill while the old one still stands: there is no moment without a bill.
+const billNext = "bill.next.json"
+
+// draft finds or makes the draft release of the tag. Drafts have no address by tag, so they are found by listing; a
+// lost answer may leave two, of which the one with more assets is kept.
+func (x *steps) draft(ctx context.Context) (converge.Outcome, error) {
+	tag := x.snap.Checkout.Tag.Name
+	rel, err := x.findRelease(ctx)
+	if err != nil {
+		return converge.Outcome{}, err
+	}
+	if rel.ID != 0 {
+		x.keep(rel)
+		if !rel.Draft {
+			return converge.Already("the release is public: " + rel.HTMLURL), nil
+		}
+		return converge.Already("is there"), nil
+	}
+	notes, err := x.notes(ctx)
+	if err != nil {
+		return converge.Outcome{}, err
+	}
+	v, err := semver.Parse(x.snap.Checkout.Tag.Version)
+	if err != nil {
+		return converge.Outcome{}, err
+	}
+	rel, err = x.world.Forge.CreateDraft(ctx, forge.DraftRequest{Tag: tag, Name: x.snap.Title(), Body: notes, Prerelease: x.snap.prerelease(v)})
+	if err != nil {
+		return converge.Outcome{}, releaseDenied(err, "make the draft release")
+	}
+	x.keep(rel)
+	return converge.DoneBecause("made"), nil
+}
+
+func releaseDenied(err error, what string) error {
+	var fe *forge.Error
+	if !forge.IsDenied(err) && !forge.IsNotFound(err) || !errors.As(err, &fe) {
+		return err
+	}
+	detail := fe.Message
+	if fe.Accepted != "" {
+		detail += "\nGitHub accepts: " + fe.Accepted
+	}
+	return halt(problem.Error{Summary: "the token may not " + what, Detail: detail, Hint: "the job needs `permissions: contents: write`", Err: err})
+}
+
+// Title is the release's name.
+func (s Snapshot) Title() string {
+	tag := s.Checkout.Tag
+	return strings.NewReplacer("{tag}", tag.Name, "{version}", tag.Version, "{crate}", tag.Crate).Replace(s.Config.Release.Title)
+}
+
+func (s Snapshot) prerelease(v semver.Version) bool {
+	switch s.Config.Release.Prerelease {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	return v.IsPre()
+}
+
+func (x *steps) keep(rel forge.Release) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.release, x.stale = rel, false
+}
+
+// findRelease returns the release of our tag: the public one, else the draft with most assets; the zero Release where
+// there is none. Empty duplicates of a draft are removed.
+func (x *steps) findRelease(ctx context.Context) (forge.Release, error) {
+	all, err := x.world.Forge.FindRelease(ctx, x.snap.Checkout.Tag.Name)
+	if err != nil || len(all) == 0 {
+		return forge.Release{}, err
+	}
+	sort.SliceStable(all, func(i, j int) bool {
+		if all[i].Draft != all[j].Draft {
+			return !all[i].Draft
+		}
+		if len(all[i].Assets) != len(all[j].Assets) {
+			return len(all[i].Assets) > len(all[j].Assets)
+		}
+		return all[i].ID < all[j].ID
+	})
+	for _, extra := range all[1:] {
+		if extra.Draft && len(extra.Assets) == 0 {
+			if err := x.world.Forge.DeleteRelease(ctx, extra.ID); err != nil && !forge.IsNotFound(err) {
+				return forge.Release{}, err
+			}
+		}
+	}
+	return all[0], nil
+}
+
+// notes is the release's text: the changelog's section, and what GitHub generates from merged pull requests.
+func (x *steps) notes(ctx context.Context) (string, error) {
+	generated := ""
+	if x.snap.Config.Release.GeneratedNotes {
+		var err error
+		if generated, err = x.world.Forge.GenerateNotes(ctx, x.snap.Checkout.Tag.Name, "", ""); err != nil {
+			return "", err
+		}
+	}
+	return Notes(x.snap, x.bill, generated), nil
+}
+
+// maxNotes is GitHub's limit for a release's text, in characters.
+const maxNotes = 125_000
+
+// Notes fills the configured template: the changelog's section, GitHub's generated notes, the table of crates. What
+// is filled in is not read again for placeholders.
+func Notes(s Snapshot, b Bill, generated string) string {
+	template := s.Config.Release.Notes
+	if template == "" {
+		template = "{changelog}\n\n{generated}\n\n{crates}"
+	}
+	var crates strings.Builder
+	crates.WriteString("| Crate | Version | SHA-256 |\n|---|---|---|\n")
+	for _, c := range b.Crates {
+		fmt.Fprintf(&crates, "| %s | %s | `%s` |\n", c.Name, c.Version, c.SHA256)
+	}
+	tag := s.Checkout.Tag
+	text := strings.NewReplacer("{tag}", tag.Name, "{version}", tag.Version, "{crate}", tag.Crate,
+		"{changelog}", s.Checkout.Changelog.Section, "{generated}", generated, "{crates}", crates.String()).Replace(template)
+	text = strings.TrimSpace(text) + "\n"
+	if r := []rune(text); len(r) > maxNotes {
+		cut := "\n\n(The notes are longer than GitHub allows; the changelog has all of them.)\n"
+		text = string(r[:maxNotes-len(cut)]) + cut
+	}
+	return text
+}
+
+// asset puts one file into the release.
+func (x *steps) asset(ctx context.Context, step converge.Step) (converge.Outcome, error) {
+	name := strings.TrimPrefix(step.Key, KindAsset+"/")
+	switch step.Args["source"] {
+	case "crate":
+		c := x.bill.byAsset(name)
+		if c == nil {
+			return converge.Skipped("the same bytes go to another registry too and are stored once"), nil
+		}
+		return x.putFile(ctx, name, c.SHA256, c.Size)
+	case "sums":
+		return x.putBytes(ctx, name, x.bill.Sums())
+	}
+	for _, a := range x.bill.Artifacts {
+		if a.Name == name {
+			return x.putFile(ctx, name, a.SHA256, a.Size)
+		}
+	}
+	return converge.Outcome{}, fmt.Errorf("asset %s: the bill does not name it", name)
+}
+
+// Sums is the SHA256SUMS file: one line for each crate and artifact, sorted by name, as sha256sum -c reads it.
+func (b *Bill) Sums() []byte {
+	var lines []string
+	for _, c := range b.Crates {
+		lines = append(lines, c.SHA256+"  "+c.Asset+"\n")
+	}
+	for _, a := range b.Artifacts {
+		lines = append(lines, a.SHA256+"  "+a.Name+"\n")
+	}
+	sort.Slice(lines, func(i, j int) bool { return lines[i][64:] < lines[j][64:] })
+	return []byte(strings.Join(lines, ""))
+}
+
+func (x *steps) putFile(ctx context.Context, name, sum string, size int64) (converge.Outcome, error) {
+	return x.put(ctx, upload{name: name, sum: sum, size: size, open: func() (io.ReadCloser, error) {
+		x.mu.Lock()
+		path, ok := x.files[name]
+		x.mu.Unlock()
+		if !ok {
+			return nil, halt(problem.Error{Summary: fmt.Sprintf("the release lacks %s and this run does not have it", name), Hint: "run again: it will be packaged again"})
+		}
+		return os.Open(path)
+	}})
+}
+
+func (x *steps) putBytes(ctx context.Context, name string, content []byte) (converge.Outcome, error) {
+	sum := sha256.Sum256(content)
+	return x.put(ctx, upload{name: name, sum: hex.EncodeToString(sum[:]), size: int64(len(content)), open: func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(content)), nil
+	}})
+}
+
+type upload struct {
+	name string
+	sum  string // hex SHA-256
+	size int64
+	open func() (io.ReadCloser, error)
+}
+
+// put makes the release hold the file: there with our digest is done; broken or different is replaced while the
+// release is a draft; everything else is uploaded and its digest compared.
+func (x *steps) put(ctx context.Context, u upload) (converge.Outcome, error) {
+	there, err := x.findAsset(ctx, u.name)
+	if err != nil {
+		return converge.Outcome{}, err
+	}
+	rel := x.currentRelease()
+	if there != nil {
+		same, err := x.holds(ctx, *there, u)
+		if err != nil {
+			return converge.Outcome{}, err
+		}
+		if same {
+			return converge.Already("is there with our digest"), nil
+		}
+		if !rel.Draft {
+			return converge.Outcome{}, halt(problem.Error{Summary: fmt.Sprintf("the public release holds %s with other bytes", u.name), Detail: fmt.Sprintf("ours   sha256 %s\nthere  %s", u.sum, there.Digest),
+				Hint: "assets of a public release are never replaced"})
+		}
+		if err := x.world.Forge.DeleteAsset(ctx, there.ID); err != nil && !forge.IsNotFound(err) {
+			return converge.Outcome{}, err
+		}
+	}
+	if rel.Immutable {
+		return converge.Skipped("the release is public and immutable: nothing can be added"), nil
+	}
+	if err := x.send(ctx, rel, u); err != nil {
+		return converge.Outcome{}, err
+	}
+	return converge.Done(), nil
+}
+
+// send uploads and compares. Whatever goes wrong, the next look lists the assets anew: an upload that broke off may
+// have left a piece, and one whose answer was lost may be whole.
+func (x *steps) send(ctx context.Context, rel forge.Release, u upload) error {
+	asset, err := x.world.Forge.UploadAsset(ctx, rel, forge.Upload{Name: u.name, Size: u.size, Open: u.open, Progress: func(n int64) { converge.Progress(ctx, n, u.size) }})
+	if err != nil {
+		x.distrust()
+		if forge.IsConflict(err) {
+			return &transient{err} // look again: the digest decides
+		}
+		return releaseDenied(err, "upload release assets")
+	}
+	if asset.Digest != "" && asset.Digest != "sha256:"+u.sum {
+		x.distrust()
+		return &transient{fmt.Errorf("upload %s: got digest %s, want sha256:%s", u.name, asset.Digest, u.sum)}
+	}
+	x.mu.Lock()
+	x.release.Assets = append(x.release.Assets, asset)
+	x.mu.Unlock()
+	return nil
+}
+
+func (x *steps) distrust() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.stale = true
+}
+
+func (x *steps) currentRelease() forge.Release {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.release
+}
+
+// findAsset returns the release's asset of a name, nil where there is none. It lists only where the last listing, or
+// an upload since, cannot be believed.
+func (x *steps) findAsset(ctx context.Context, name string) (*forge.Asset, error) {
+	x.mu.Lock()
+	id, stale := x.release.ID, x.stale
+	x.mu.Unlock()
+	if stale {
+		assets, err := x.world.Forge.Assets(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		x.mu.Lock()
+		x.release.Assets, x.stale = assets, false
+		x.mu.Unlock()
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, a := range x.release.Assets {
+		if a.Name == name {
+			return &a, nil
+		}
+	}
+	return nil, nil
+}
+
+// holds reports whether an asset is the file. Where the forge tells no digest the bytes are fetched: a size alone
+// proves nothing.
+func (x *steps) holds(ctx context.Context, a forge.Asset, u upload) (bool, error) {
+	if a.State != "uploaded" || a.Size != u.size {
+		return false, nil
+	}
+	if a.Digest != "" {
+		return a.Digest == "sha256:"+u.sum, nil
+	}
+	body, err := x.world.Forge.DownloadAsset(ctx, a)
+	if err != nil {
+		return false, err
+	}
+	defer body.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, io.LimitReader(body, u.size+1)); err != nil {
+		return false, &transient{fmt.Errorf("download %s: %w", a.Name, err)}
+	}
+	return hex.EncodeToString(h.Sum(nil)) == u.sum, nil
+}
+
+// ledger puts the bill into the draft. From here on a resume packages nothing.
+func (x *steps) ledger(ctx context.Context) (converge.Outcome, error) {
+	if x.snap.Remote.Ledger.Complete() {
+		return converge.Already("the bill is there and authentic"), nil
+	}
+	return x.putBill(ctx)
+}
+
+// putBill makes the release hold the bill of this run, replacing another one without a moment in which there is none:
+// the new one is uploaded under another name, then the old one is deleted and the new one renamed.
+func (x *steps) putBill(ctx context.Context) (converge.Outcome, error) {
+	content, err := x.bill.Encode()
+	if err != nil {
+		return converge.Outcome{}, err
+	}
+	old, err := x.findAsset(ctx, BillName)
+	if err != nil {
+		return converge.Outcome{}, err
+	}
+	sum := sha256.Sum256(content)
+	u := upload{name: BillName, sum: hex.EncodeToString(sum[:]), size: int64(len(content))}
+	if old != nil {
+		same, err := x.holds(ctx, *old, u)
+		if err != nil || same {
+			return converge.Already("is there with our digest"), err
+		}
+	} else if half, err := x.findAsset(ctx, billNext); err != nil || half == nil {
+		if err != nil {
+			return converge.Outcome{}, err
+		}
+		return x.putBytes(ctx, BillName, content)
+	}
+	if !x.currentRelease().Draft {
+		return converge.Skipped("the release is public: its bill stays as it is"), nil
+	}
+	if _, err := x.putBytes(ctx, billNext, content); err != nil {
+		return converge.Outcome{}, err
+	}
+	defer x.distrust()
+	if old != nil {
+		if err := x.world.Forge.DeleteAsset(ctx, old.ID); err != nil && !forge.IsNotFound(err) {
+			return converge.Outcome{}, err
+		}
+	}
+	next, err := x.findAsset(ctx, billNext)
+	if err != nil || next == nil {
+		return converge.Outcome{}, errors.Join(err, &transient{fmt.Errorf("rename %s: it is gone", billNext)})
+	}
+	if _, err := x.world.Forge.RenameAsset(ctx, next.ID, BillName); err != nil {
+		return converge.Outcome{}, err
+	}
+	return converge.DoneBecause("replaced"), nil
+}
+
+// Encode returns the bill as it stands in the release: indented JSON with a final newline.
+func (b *Bill) Encode() ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(b); err != nil {
+		return nil, fmt.Errorf("encode bill: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// seal writes the times of the confirmations into the bill.
+func (x *steps) seal(ctx context.Context) (converge.Outcome, error) {
+	changed := false
+	x.mu.Lock()
+	for i := range x.bill.Crates {
+		c := &x.bill.Crates[i]
+		for j := range c.Registries {
+			if r := &c.Registries[j]; r.ConfirmedAt == nil {
+				at, ok := x.confirmed[r.Name+"/"+c.Name]
+				if !ok {
+					x.mu.Unlock()
+					return converge.Outcome{}, fmt.Errorf("seal the bill: %s is not confirmed on %s", c.Name, r.Name)
+				}
+				r.ConfirmedAt, changed = &at, true
+			}
+		}
+	}
+	x.mu.Unlock()
+	if changed {
+		if err := x.bill.Sign(x.world.Keys); err != nil {
+			return converge.Outcome{}, err
+		}
+	}
+	return x.putBill(ctx)
+}
+
+// public undrafts the release. It is the last step; everything it needs has been confirmed.
+func (x *steps) public(ctx context.Context) (converge.Outcome, error) {
+	rel, err := x.findRelease(ctx)
+	if err != nil {
+		return converge.Outcome{}, err
+	}
+	if rel.ID == 0 {
+		return converge.Outcome{}, &transient{fmt.Errorf("publish release %s: the draft is not listed", x.snap.Checkout.Tag.Name)}
+	}
+	x.keep(rel)
+	if !rel.Draft {
+		return converge.Already("is public: " + rel.HTMLURL), nil
+	}
+	no := false
+	update := forge.Update{Tag: x.snap.Checkout.Tag.Name, Draft: &no, MakeLatest: x.makeLatest()}
+	if _, err := x.world.Forge.UpdateRelease(ctx, rel.ID, update); err != nil {
+		return converge.Outcome{}, releaseDenied(err, "publish the release")
+	}
+	if rel, err = x.findRelease(ctx); err != nil {
+		return converge.Outcome{}, err
+	}
+	if rel.Draft || rel.ID == 0 {
+		return converge.Outcome{}, &transient{fmt.Errorf("publish release %s: it is still a draft", x.snap.Checkout.Tag.Name)}
+	}
+	x.keep(rel)
+	return converge.DoneBecause(rel.HTMLURL), nil
+}
+
+// makeLatest keeps a patch of an older line, and a pre-release, from becoming the repository's latest release.
+func (x *steps) makeLatest() string {
+	v, err := semver.Parse(x.snap.Checkout.Tag.Version)
+	if err != nil || x.snap.prerelease(v) || x.snap.Checkout.Tag.Crate != "" {
+		return "false"
+	}
+	if latest, err := semver.Parse(x.snap.Remote.Latest); err == nil && v.Compare(latest) < 0 {
+		return "false"
+	}
+	return "true"
+}

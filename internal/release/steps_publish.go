@@ -1,0 +1,426 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/cargo"
+	"github.com/tagboat/tagboat/internal/converge"
+	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/registry"
+)
+
+// pack fills the bill: from the ledger where the draft holds everything, else by packaging in the build zone.
+func (x *steps) pack(ctx context.Context) (converge.Outcome, error) {
+	if l := x.snap.Remote.Ledger; l.Complete() {
+		return converge.Already(fmt.Sprintf("the draft holds %d crates; %s", len(l.Bill.Crates), l.Reason)), nil
+	}
+	bill := Bill{Schema: BillSchema, Repository: x.snap.Repository, Tag: x.snap.Checkout.Tag.Name, Commit: x.snap.Checkout.Commit, Branch: x.snap.Remote.BranchName}
+	for _, f := range Judge(x.snap) {
+		if f.Relaxed != "" {
+			bill.Relaxed = append(bill.Relaxed, BillRelaxed{Rule: f.Rule, Reason: f.Relaxed})
+		}
+	}
+	files := map[string]string{}
+	for _, r := range x.snap.Registries {
+		packed, err := x.packFor(ctx, r)
+		if err != nil {
+			return converge.Outcome{}, err
+		}
+		if packed == nil {
+			continue
+		}
+		bill.Toolchain, bill.Cargo, bill.Isolation = packed.Rustc, packed.Cargo, packed.Isolation
+		if err := x.enter(&bill, files, r, packed); err != nil {
+			return converge.Outcome{}, err
+		}
+	}
+	if err := x.enterArtifacts(&bill, files); err != nil {
+		return converge.Outcome{}, err
+	}
+	if err := bill.Sign(x.world.Keys); err != nil {
+		return converge.Outcome{}, err
+	}
+	x.mu.Lock()
+	x.bill, x.files = bill, files
+	x.mu.Unlock()
+	return converge.DoneBecause(fmt.Sprintf("%d crates with %s", len(bill.Crates), bill.Cargo)), nil
+}
+
+func (x *steps) packFor(ctx context.Context, r Registry) (*cargo.Packaged, error) {
+	var names []string
+	for _, c := range x.snap.Checkout.Crates {
+		if contains(c.Registries, r.Name) {
+			names = append(names, c.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	out := filepath.Join(x.world.Scratch, "crates-"+r.Name)
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, fmt.Errorf("make folder for crates: %w", err)
+	}
+	client, err := x.client(r.Name)
+	if err != nil {
+		return nil, err
+	}
+	return x.world.Source.Package(ctx, PackageOrder{Registry: client.Registry(), Crates: names, Out: out, Progress: func(crate, phase string) {
+		converge.Phase(ctx, strings.TrimSpace(crate+" "+phase))
+	}})
+}
+
+// enter writes what was packaged for one registry into the bill. Bytes that another registry has too are one entry.
+func (x *steps) enter(bill *Bill, files map[string]string, r Registry, packed *cargo.Packaged) error {
+	for _, c := range x.snap.Checkout.Crates {
+		if !contains(c.Registries, r.Name) {
+			continue
+		}
+		p, ok := find(packed.Crates, c.Name)
+		if !ok {
+			return fmt.Errorf("package %s for %s: cargo made no .crate of it", c.Name, r.Name)
+		}
+		home := BillRegistry{Name: r.Name, Index: r.Index}
+		if at := bill.sameBytes(c.Name, p.SHA256); at >= 0 {
+			bill.Crates[at].Registries = append(bill.Crates[at].Registries, home)
+			continue
+		}
+		i := indexOf(c.Registries, r.Name)
+		if bill.crate(c.Name) == nil {
+			i = 0
+		}
+		asset := CrateAsset(c.Name, c.Version, c.Registries, i)
+		bill.Crates = append(bill.Crates, BillCrate{Name: c.Name, Version: c.Version, SHA256: p.SHA256, Size: p.Size, Asset: asset, Files: len(p.Files), Registries: []BillRegistry{home}})
+		files[asset] = p.Path
+	}
+	return nil
+}
+
+func find(list []cargo.PackagedCrate, name string) (cargo.PackagedCrate, bool) {
+	for _, c := range list {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return cargo.PackagedCrate{}, false
+}
+
+func indexOf(list []string, s string) int {
+	for i, v := range list {
+		if v == s {
+			return i
+		}
+	}
+	return -1
+}
+
+func (b *Bill) sameBytes(name, sum string) int {
+	for i, c := range b.Crates {
+		if c.Name == name && c.SHA256 == sum {
+			return i
+		}
+	}
+	return -1
+}
+
+func (b *Bill) crate(name string) *BillCrate {
+	for i := range b.Crates {
+		if b.Crates[i].Name == name {
+			return &b.Crates[i]
+		}
+	}
+	return nil
+}
+
+// bound returns the entry of a crate for a registry.
+func (b *Bill) bound(name, registry string) *BillCrate {
+	for i := range b.Crates {
+		if b.Crates[i].Name == name && b.Crates[i].goesTo(registry) {
+			return &b.Crates[i]
+		}
+	}
+	return nil
+}
+
+func (x *steps) enterArtifacts(bill *Bill, files map[string]string) error {
+	for _, a := range x.snap.Artifacts {
+		path := a.Path
+		if a.Folder {
+			path = filepath.Join(x.world.Scratch, a.Name)
+			if err := archive(a.Path, path); err != nil {
+				return err
+			}
+		}
+		sum, size, err := sumFile(path)
+		if err != nil {
+			return fmt.Errorf("artifact %s: %w", a.Name, err)
+		}
+		bill.Artifacts = append(bill.Artifacts, BillArtifact{Name: a.Name, SHA256: sum, Size: size})
+		files[a.Name] = path
+	}
+	return nil
+}
+
+// compare stops the run before anything is written where an index, or a draft that somebody else may have written,
+// has other bytes than we have.
+func (x *steps) compare(ctx context.Context) (converge.Outcome, error) {
+	if out := x.compareDraft(); out != nil {
+		return converge.Outcome{}, out
+	}
+	there := 0
+	var differ []string
+	for _, c := range x.bill.Crates {
+		for _, r := range c.Registries {
+			entry, err := x.lookup(ctx, r.Name, c.Name, c.Version)
+			if err != nil {
+				return converge.Outcome{}, err
+			}
+			switch {
+			case entry == nil:
+			case entry.Checksum == c.SHA256:
+				there++
+			default:
+				differ = append(differ, fmt.Sprintf("%s %s on %s\n  here   sha256 %s\n  there  sha256 %s", c.Name, c.Version, r.Name, c.SHA256, entry.Checksum))
+			}
+		}
+	}
+	if len(differ) > 0 {
+		return converge.Outcome{}, halt(problem.Error{Summary: "a registry has a version of this release with other bytes", Detail: strings.Join(differ, "\n"),
+			Hint: "a published version cannot be replaced: release a new version. Nothing was uploaded by this run"})
+	}
+	return converge.DoneBecause(fmt.Sprintf("%d versions are in an index already, with our checksums; none differs", there)), nil
+}
+
+// compareDraft holds a draft without an authentic bill against what was packaged from the tagged commit.
+func (x *steps) compareDraft() error {
+	l := x.snap.Remote.Ledger
+	if l.Complete() {
+		return nil
+	}
+	if l.Bill != nil && l.Authentic {
+		for _, c := range l.Bill.Crates {
+			if ours := x.bill.sameBytes(c.Name, c.SHA256); ours < 0 {
+				return halt(problem.Error{Summary: fmt.Sprintf("packaging %s %s again gave other bytes than the bill of the first run", c.Name, c.Version),
+					Detail: "the draft lacks: " + strings.Join(l.Missing, ", "), Hint: "package with the toolchain that the bill names (" + l.Bill.Cargo + "), or delete the draft if nothing of it was published"})
+			}
+		}
+	}
+	for _, rel := range x.snap.Remote.Releases {
+		for _, a := range rel.Assets {
+			c := x.bill.byAsset(a.Name)
+			if c == nil || !a.Whole || a.SHA256 == "" || a.SHA256 == c.SHA256 {
+				continue
+			}
+			return halt(problem.Error{Summary: fmt.Sprintf("the release holds %s with other bytes than the tagged commit gives", a.Name),
+				Detail: fmt.Sprintf("commit   sha256 %s\nrelease  sha256 %s\nbill     %s", c.SHA256, a.SHA256, l.Reason),
+				Hint:   "somebody changed the draft, or it was made with another toolchain: look at who wrote it, then delete it"})
+		}
+	}
+	return nil
+}
+
+func (b *Bill) byAsset(name string) *BillCrate {
+	for i := range b.Crates {
+		if b.Crates[i].Asset == name {
+			return &b.Crates[i]
+		}
+	}
+	return nil
+}
+
+func (x *steps) lookup(ctx context.Context, reg, crate, version string) (*registry.Entry, error) {
+	client, err := x.client(reg)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := client.Lookup(ctx, crate)
+	if err != nil {
+		return nil, err
+	}
+	if e, ok := registry.Find(entries, version); ok {
+		return &e, nil
+	}
+	return nil, nil
+}
+
+// publish uploads one crate to one registry unless its index has it already.
+func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outcome, error) {
+	reg, name := step.Args["registry"], step.Args["crate"]
+	entry := x.bill.bound(name, reg)
+	if entry == nil {
+		return converge.Outcome{}, halt(problem.Error{Summary: fmt.Sprintf("the bill has no %s for %s", name, reg), Hint: "the bill and the plan come from different commits: delete the draft and run again"})
+	}
+	seen, err := x.seen(ctx, reg, *entry)
+	if err != nil {
+		return converge.Outcome{}, err
+	}
+	if seen {
+		return converge.Already("in the index with our checksum"), nil
+	}
+	file, err := x.crateFile(ctx, *entry)
+	if err != nil {
+		return converge.Outcome{}, err
+	}
+	receipt, err := x.upload(ctx, reg, file, *entry)
+	switch {
+	case err == nil:
+		x.warn(reg, name, receipt.Warnings)
+		return converge.Done(), nil
+	case registry.IsClass(err, registry.Duplicate):
+		// Perhaps our own upload whose answer was lost, and the index lags; perhaps somebody else's bytes. The
+		// confirmation compares checksums and nothing becomes public before it.
+		return converge.DoneBecause("the registry says it has this version; the index decides"), nil
+	}
+	if seen, e := x.seen(ctx, reg, *entry); e == nil && seen {
+		return converge.DoneBecause("accepted, although the answer was: " + err.Error()), nil
+	}
+	return converge.Outcome{}, refused(err, reg, *entry)
+}
+
+// refused turns an answer that no retry can mend into something a person can act on.
+func refused(err error, reg string, c BillCrate) error {
+	var re *registry.Error
+	if !errors.As(err, &re) || re.Retryable() {
+		return err
+	}
+	p := &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("registry %s refused %s %s", reg, c.Name, c.Version), Detail: re.Detail, Err: err,
+		Hint: "mend what it names and run again: what is published stays published and is not uploaded twice"}
+	if re.Class == registry.Denied {
+		p.Hint = fmt.Sprintf("the token for %s may not publish %s: check its scope and the crate's owners, then run again", reg, c.Name)
+	}
+	return p
+}
+
+func (x *steps) upload(ctx context.Context, reg, file string, c BillCrate) (registry.Receipt, error) {
+	client, err := x.client(reg)
+	if err != nil {
+		return registry.Receipt{}, err
+	}
+	if x.snap.Config.Package.Publisher == "cargo" {
+		return registry.Receipt{}, x.world.Source.Publish(ctx, PackageOrder{Registry: client.Registry(), Crates: []string{c.Name}})
+	}
+	crate, err := registry.OpenCrate(file)
+	if err != nil {
+		return registry.Receipt{}, err
+	}
+	if crate.SHA256 != c.SHA256 || crate.Name != c.Name || crate.Version != c.Version {
+		return registry.Receipt{}, halt(problem.Error{Summary: fmt.Sprintf("%s is not what the bill says", c.Asset),
+			Detail: fmt.Sprintf("bill  %s %s sha256 %s\nfile  %s %s sha256 %s", c.Name, c.Version, c.SHA256, crate.Name, crate.Version, crate.SHA256)})
+	}
+	return client.Publish(ctx, crate)
+}
+
+func (x *steps) warn(reg, name string, warnings []string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, w := range warnings {
+		x.warnings = append(x.warnings, fmt.Sprintf("%s: %s: %s", reg, name, w))
+	}
+}
+
+// seen reports whether the index shows the crate's version with our checksum; another checksum halts the run.
+func (x *steps) seen(ctx context.Context, reg string, c BillCrate) (bool, error) {
+	entry, err := x.lookup(ctx, reg, c.Name, c.Version)
+	if err != nil || entry == nil {
+		return false, err
+	}
+	if entry.Checksum != c.SHA256 {
+		f := differentBytes(reg, c.Name, c.Version, c.SHA256, entry.Checksum)
+		return false, halt(problem.Error{Summary: f.Summary, Detail: f.Detail, Hint: f.Hint})
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if k := reg + "/" + c.Name; x.confirmed[k].IsZero() {
+		x.confirmed[k] = time.Now().UTC().Truncate(time.Second)
+	}
+	return true, nil
+}
+
+// confirm waits until the index shows the version with our checksum.
+func (x *steps) confirm(ctx context.Context, step converge.Step) (converge.Outcome, error) {
+	reg, name := step.Args["registry"], step.Args["crate"]
+	entry := x.bill.bound(name, reg)
+	limit := x.snap.Config.Pace.MaxWait.Std()
+	wait := 500 * time.Millisecond
+	for began := time.Now(); ; {
+		seen, err := x.seen(ctx, reg, *entry)
+		if err != nil {
+			return converge.Outcome{}, err
+		}
+		if seen {
+			return converge.Done(), nil
+		}
+		if time.Since(began) >= limit {
+			return converge.Waiting(fmt.Sprintf("the index of %s does not show %s %s after %s", reg, name, entry.Version, limit), time.Now().Add(10*time.Minute)), nil
+		}
+		converge.Phase(ctx, "waiting for the index")
+		if err := pause(ctx, wait); err != nil {
+			return converge.Outcome{}, err
+		}
+		wait = min(wait*3/2, 10*time.Second)
+	}
+}
+
+// crateFile returns a local file with a crate's bytes: the one packaged by this run, or the draft's, whose digest
+// must be the bill's.
+func (x *steps) crateFile(ctx context.Context, c BillCrate) (string, error) {
+	x.mu.Lock()
+	path, ok := x.files[c.Asset]
+	x.mu.Unlock()
+	if ok {
+		return path, nil
+	}
+	asset, err := x.findAsset(ctx, c.Asset)
+	if err != nil {
+		return "", err
+	}
+	if asset == nil {
+		return "", halt(problem.Error{Summary: fmt.Sprintf("the draft lacks %s", c.Asset), Hint: "it was there when the run began: somebody deletes assets; run again"})
+	}
+	body, err := x.world.Forge.DownloadAsset(ctx, *asset)
+	if err != nil {
+		return "", err
+	}
+	defer body.Close()
+	path = filepath.Join(x.world.Scratch, c.Asset)
+	f, err := os.Create(path)
+	if err != nil {
+		return "", fmt.Errorf("keep %s: %w", c.Asset, err)
+	}
+	if _, err = io.Copy(f, io.LimitReader(body, c.Size+1)); err == nil {
+		err = f.Close()
+	} else {
+		f.Close()
+	}
+	if err != nil {
+		return "", &transient{fmt.Errorf("download %s: %w", c.Asset, err)}
+	}
+	sum, size, err := sumFile(path)
+	if err != nil {
+		return "", err
+	}
+	if size < c.Size {
+		return "", &transient{fmt.Errorf("download %s: %d of %d bytes arrived", c.Asset, size, c.Size)}
+	}
+	if sum != c.SHA256 {
+		return "", halt(problem.Error{Summary: fmt.Sprintf("the draft's %s has other bytes than the bill says", c.Asset), Detail: fmt.Sprintf("bill   sha256 %s\ndraft  sha256 %s", c.SHA256, sum),
+			Hint: "somebody changed the draft: look at who wrote it, delete it, and run again"})
+	}
+	x.mu.Lock()
+	x.files[c.Asset] = path
+	x.mu.Unlock()
+	return path, nil
+}
+
+// transient is a broken transfer: the step may be tried again.
+type transient struct{ error }
+
+func (transient) Retryable() bool      { return true }
+func (transient) RetryTime() time.Time { return time.Time{} }
+func (t transient) Unwrap() error      { return t.error }
