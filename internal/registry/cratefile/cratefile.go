@@ -16,7 +16,6 @@ import (
 	"os"
 	"path"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -277,13 +276,14 @@ func (s *scan) entry(h *tar.Header, body io.Reader) error {
 	return nil
 }
 
-// checkPath accepts what is the same clean relative path on every system and on a terminal.
+// checkPath accepts what is the same clean relative path on every system. Other control characters than NUL pass, as
+// they pass cargo: who shows a name has to escape it.
 func checkPath(name string) error {
 	if name == "" || path.Clean(name) != name || path.IsAbs(name) || name == ".." || strings.HasPrefix(name, "../") {
 		return fmt.Errorf("entry %q is not a clean relative path", name)
 	}
-	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r == '\\' || unicode.IsControl(r) }) {
-		return fmt.Errorf("entry %q has a backslash, a control character or is not UTF-8", name)
+	if !utf8.ValidString(name) || strings.ContainsAny(name, "\\\x00") {
+		return fmt.Errorf("entry %q has a backslash, a NUL or is not UTF-8", name)
 	}
 	return nil
 }
