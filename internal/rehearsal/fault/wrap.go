@@ -1,9 +1,10 @@
 package fault
 
 import (
-	"context"
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -20,7 +21,7 @@ func (s *Set) Wrap(service string, op func(*http.Request) string, next http.Hand
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := s.judge(service, op(r), r.Header.Get("Authorization"))
-		if v.delay > 0 && !wait(r.Context(), v.delay) {
+		if v.delay > 0 && !delay(r, v.delay) {
 			panic(http.ErrAbortHandler)
 		}
 		if v.action == nil {
@@ -70,16 +71,31 @@ func (s *Set) perform(f Spec, service string, next http.Handler) http.HandlerFun
 	}
 }
 
-// wait waits for d and reports whether the context lasted.
-func wait(ctx context.Context, d time.Duration) bool {
+// maxAhead is how much of a request is read before a delay.
+const maxAhead = 32 << 20
+
+// delay waits for d and reports whether the client is still there. It reads the body first: only then does a server
+// notice that a client has gone, and a service that is slow has usually read the request too.
+func delay(r *http.Request, d time.Duration) bool {
+	ahead, err := io.ReadAll(io.LimitReader(r.Body, maxAhead))
+	if err != nil {
+		return false
+	}
+	r.Body = &resumed{io.MultiReader(bytes.NewReader(ahead), r.Body), r.Body}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-ctx.Done():
+	case <-r.Context().Done():
 		return false
 	}
+}
+
+// resumed is a body of which the start was read before.
+type resumed struct {
+	io.Reader
+	io.Closer
 }
 
 // swallow is a ResponseWriter for an answer that nobody gets.
