@@ -7,8 +7,9 @@
 package cargo
 
 import (
-	"fmt"
 	"path"
+
+	"github.com/tagboat/tagboat/internal/cargo/manifest"
 )
 
 // CratesIO is the name of the public registry in `publish` and on the command line.
@@ -65,26 +66,11 @@ type Dependency struct {
 	At         Position // where the requirement is really written, else where the dependency is
 }
 
-// Position is a place in a file of the workspace.
-type Position struct {
-	File string `json:"file"` // slash path relative to Root
-	Line int    `json:"line"` // from 1
-}
-
-// String returns "file:line".
-func (p Position) String() string {
-	if p.Line == 0 {
-		return p.File
-	}
-	return fmt.Sprintf("%s:%d", p.File, p.Line)
-}
+// Position is a place in a file of the workspace: its slash path relative to Root, and its line from 1.
+type Position = manifest.Position
 
 // Program is a place where the checkout makes cargo or rustup start a program or changes the environment of one.
-type Program struct {
-	Key   string // such as "build.rustc-wrapper" or "target.x86_64-unknown-linux-gnu.runner"
-	Value string // as written, arrays joined by spaces
-	At    Position
-}
+type Program = manifest.Program
 
 // Finding is what a check holds against a manifest.
 type Finding struct {

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -21,11 +19,8 @@ import (
 	"github.com/tagboat/tagboat/internal/problem"
 )
 
-// Limits on what a checkout may make us read. The largest workspaces in the open stay far below them.
-const (
-	maxMetadata = 64 << 20
-	maxManifest = 1 << 20
-)
+// maxMetadata bounds what a checkout may make us read. The largest workspaces in the open stay far below it.
+const maxMetadata = 64 << 20
 
 // Runner runs a program with dir as its working directory and returns its standard output. Its error holds what the
 // program wrote to standard error. A checkout can name the programs that cargo starts, so the runner of a release is
@@ -54,12 +49,12 @@ func Load(ctx context.Context, run Runner, dir string) (*Workspace, error) {
 	if err := json.Unmarshal(out, &meta); err != nil {
 		return nil, fmt.Errorf("load workspace %s: decode cargo metadata: %w", dir, err)
 	}
-	root, err := os.OpenRoot(meta.Root)
+	tree, err := manifest.Open(meta.Root)
 	if err != nil {
 		return nil, fmt.Errorf("load workspace %s: %w", dir, err)
 	}
-	defer root.Close()
-	return (&loader{meta: meta, root: root, docs: map[string]*manifest.Node{}}).workspace()
+	defer tree.Close()
+	return (&loader{meta: meta, tree: tree}).workspace()
 }
 
 var (
@@ -113,12 +108,18 @@ type metaDependency struct {
 
 type loader struct {
 	meta metadata
-	root *os.Root
-	docs map[string]*manifest.Node // by slash path below the root
+	tree *manifest.Tree
 }
 
 func (l *loader) workspace() (*Workspace, error) {
-	w := &Workspace{Root: l.meta.Root, Registries: map[string]string{}, ReplacedBy: map[string]string{}}
+	set, err := l.tree.Settings()
+	if err != nil {
+		return nil, err
+	}
+	w := &Workspace{
+		Root: l.meta.Root, Registries: set.Registries, DefaultRegistry: set.DefaultRegistry, ReplacedBy: set.ReplacedBy,
+		Programs: set.Programs, Toolchain: set.Toolchain,
+	}
 	for _, m := range l.meta.Packages {
 		p, err := l.member(m)
 		if err != nil {
@@ -127,60 +128,10 @@ func (l *loader) workspace() (*Workspace, error) {
 		w.Members = append(w.Members, p)
 	}
 	slices.SortFunc(w.Members, func(a, b Package) int { return strings.Compare(a.Name, b.Name) })
-	_, err := l.root.Stat("Cargo.lock")
+	_, err = l.tree.Stat("Cargo.lock")
 	w.HasLock = err == nil
-	if err := l.configuration(w); err != nil {
-		return nil, err
-	}
-	if err := l.toolchain(w); err != nil {
-		return nil, err
-	}
 	w.Nested, err = l.nested()
 	return w, err
-}
-
-// read returns the TOML file at that slash path below the root. It follows no link out of the root.
-func (l *loader) read(name string) (*manifest.Node, error) {
-	if doc, ok := l.docs[name]; ok {
-		return doc, nil
-	}
-	data, err := l.bytes(name)
-	if err != nil {
-		return nil, err
-	}
-	doc, err := manifest.Parse(data)
-	if err != nil {
-		p := &problem.Error{Kind: problem.Stopped, Summary: "the file is not TOML", Detail: err.Error(), File: name, Err: err}
-		if s := (*manifest.SyntaxError)(nil); errors.As(err, &s) {
-			p.Detail, p.Line = s.Message, s.Line
-		}
-		return nil, p
-	}
-	l.docs[name] = doc
-	return doc, nil
-}
-
-func (l *loader) bytes(name string) ([]byte, error) {
-	f, err := l.root.Open(filepath.FromSlash(name))
-	if err != nil {
-		return nil, unreadable(name, err)
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, unreadable(name, cmp.Or(err, fs.ErrInvalid))
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	if err != nil {
-		return nil, unreadable(name, err)
-	}
-	if len(data) > maxManifest {
-		return nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("the file is larger than %d bytes", maxManifest), File: name}
-	}
-	return data, nil
-}
-
-func unreadable(name string, err error) error {
-	return &problem.Error{Kind: problem.Stopped, Summary: "the file cannot be read", File: name, Err: err}
 }
 
 // member joins what cargo says of a package with the places in its manifest.
@@ -189,7 +140,7 @@ func (l *loader) member(m metaPackage) (Package, error) {
 	if err != nil {
 		return Package{}, err
 	}
-	doc, err := l.read(file)
+	doc, err := l.tree.Read(file)
 	if err != nil {
 		return Package{}, err
 	}
@@ -241,20 +192,17 @@ func (l *loader) below(manifestPath string) (string, error) {
 // places notes where each key of [package] is really written.
 func (l *loader) places(p *Package, doc *manifest.Node) error {
 	table := doc.First("package", "project")
-	p.At = map[string]Position{"package": {p.Manifest, 1}}
-	if table != nil {
-		p.At["package"] = Position{p.Manifest, table.Line}
-	}
+	p.At = map[string]Position{"package": table.At(p.Manifest)}
 	p.Versionless = table.Get("version") == nil
 	for _, key := range table.Keys() {
-		p.At[key] = Position{p.Manifest, table.Get(key).Line}
+		p.At[key] = table.Get(key).At(p.Manifest)
 		if table.Get(key, "workspace").True() {
-			root, err := l.read("Cargo.toml")
+			root, err := l.tree.Read("Cargo.toml")
 			if err != nil {
 				return err
 			}
 			if v := root.Get("workspace", "package", key); v != nil {
-				p.At[key] = Position{"Cargo.toml", v.Line}
+				p.At[key] = v.At("Cargo.toml")
 			}
 		}
 	}
@@ -284,7 +232,7 @@ func (l *loader) dependency(p Package, doc *manifest.Node, m metaDependency) (De
 	key, file := cmp.Or(m.Rename, m.Name), p.Manifest
 	node := listed(doc, d, key)
 	if node.Get("workspace").True() {
-		root, err := l.read("Cargo.toml")
+		root, err := l.tree.Read("Cargo.toml")
 		if err != nil {
 			return Dependency{}, err
 		}
@@ -295,9 +243,9 @@ func (l *loader) dependency(p Package, doc *manifest.Node, m metaDependency) (De
 	}
 	version := node.Get("version")
 	d.HasVersion = node.String() != "" || version.String() != ""
-	d.At = Position{file, node.Line}
+	d.At = node.At(file)
 	if version != nil {
-		d.At.Line = version.Line
+		d.At = version.At(file)
 	}
 	return d, nil
 }
@@ -343,7 +291,7 @@ const maxEntries = 200_000
 func (l *loader) nested() ([]string, error) {
 	found, seen := map[string]bool{}, 0
 	target, _ := filepath.Rel(l.meta.Root, l.meta.Target)
-	err := fs.WalkDir(l.root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+	err := fs.WalkDir(l.tree.FS(), ".", func(name string, e fs.DirEntry, err error) error {
 		if seen++; err != nil || seen > maxEntries {
 			return cmp.Or(err, fs.SkipAll)
 		}
@@ -354,7 +302,7 @@ func (l *loader) nested() ([]string, error) {
 			return nil
 		}
 		// A tree may hold broken manifests as test data; only those that cargo names are the release's concern.
-		if doc, err := l.read(name); err == nil && doc.Get("workspace") != nil {
+		if doc, err := l.tree.Read(name); err == nil && doc.Get("workspace") != nil {
 			found[path.Dir(name)] = true
 		}
 		return nil
@@ -362,9 +310,9 @@ func (l *loader) nested() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for nested workspaces: %w", err)
 	}
-	if root, err := l.read("Cargo.toml"); err == nil {
+	if root, err := l.tree.Read("Cargo.toml"); err == nil {
 		for _, dir := range root.Get("workspace", "exclude").Strings() {
-			if _, err := l.root.Stat(filepath.Join(filepath.FromSlash(dir), "Cargo.toml")); err == nil {
+			if _, err := l.tree.Stat(filepath.Join(filepath.FromSlash(dir), "Cargo.toml")); err == nil {
 				found[path.Clean(dir)] = true
 			}
 		}

@@ -1,4 +1,5 @@
-// Package manifest reads TOML files as a tree whose every value knows its line, for messages that say where to edit.
+// Package manifest reads the TOML files of a checkout as trees whose every value knows its line, for messages that say
+// where to edit.
 //
 // It reads, it does not judge: what cargo refuses is cargo's to say. The one thing it refuses is text that is not TOML.
 package manifest
@@ -89,8 +90,16 @@ func (n *Node) Strings() []string {
 	return out
 }
 
-// at returns the table of that key, made at line where it is absent; of an array of tables the last one.
-func (n *Node) at(key string, line int) *Node {
+// At returns the place of a value of that file: its first line for a value that is absent.
+func (n *Node) At(file string) Position {
+	if n == nil {
+		return Position{File: file, Line: 1}
+	}
+	return Position{File: file, Line: n.Line}
+}
+
+// open returns the table of that key, made at line where it is absent; of an array of tables the last one.
+func (n *Node) open(key string, line int) *Node {
 	v := n.table[key]
 	if v == nil {
 		v = &Node{Line: line}
@@ -181,7 +190,7 @@ func (r *reader) open(root *Node, e *unstable.Node) (*Node, error) {
 			}
 			array.Items = append(array.Items, &Node{Line: line, table: map[string]*Node{}})
 		}
-		n = n.at(key, line)
+		n = n.open(key, line)
 	}
 	return n, nil
 }
@@ -195,7 +204,7 @@ func (r *reader) keyValue(n *Node, e *unstable.Node, depth int) error {
 			return &SyntaxError{line, "nested too deeply"}
 		}
 		if !it.IsLast() {
-			n = n.at(key, line)
+			n = n.open(key, line)
 			continue
 		}
 		v, err := r.value(e.Value(), line, depth)

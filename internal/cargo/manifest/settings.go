@@ -1,4 +1,4 @@
-package cargo
+package manifest
 
 import (
 	"errors"
@@ -7,15 +7,41 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/tagboat/tagboat/internal/cargo/manifest"
 )
+
+// Settings is what a checkout tells cargo and rustup beside its manifests.
+type Settings struct {
+	Registries      map[string]string // alias -> index URL
+	DefaultRegistry string            // [registry] default, "" = crates.io
+	ReplacedBy      map[string]string // [source.X] replace-with, X -> name
+	Programs        []Program
+	Toolchain       string // rust-toolchain channel, "" when there is none
+}
+
+// Program is a place where a checkout makes cargo or rustup start a program or changes the environment of one.
+type Program struct {
+	Key   string // such as "build.rustc-wrapper" or "target.x86_64-unknown-linux-gnu.runner"
+	Value string // as written, arrays joined by spaces
+	At    Position
+}
+
+// Settings reads .cargo/config.toml, or its older name, and the rust-toolchain file of a tree.
+func (t *Tree) Settings() (Settings, error) {
+	s := Settings{Registries: map[string]string{}, ReplacedBy: map[string]string{}}
+	if err := t.configuration(&s); err != nil {
+		return Settings{}, err
+	}
+	if err := t.toolchain(&s); err != nil {
+		return Settings{}, err
+	}
+	return s, nil
+}
 
 // configuration reads the checkout's cargo configuration. Of the two names cargo prefers the older one where both
 // are there. https://doc.rust-lang.org/cargo/reference/config.html
-func (l *loader) configuration(w *Workspace) error {
+func (t *Tree) configuration(s *Settings) error {
 	for _, name := range []string{".cargo/config", ".cargo/config.toml"} {
-		err := l.configFile(w, name, 0)
+		err := t.configFile(s, name, 0)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -26,8 +52,8 @@ func (l *loader) configuration(w *Workspace) error {
 // maxIncludes bounds a chain of `include`, which may lead back to itself.
 const maxIncludes = 8
 
-func (l *loader) configFile(w *Workspace, name string, depth int) error {
-	doc, err := l.read(name)
+func (t *Tree) configFile(s *Settings, name string, depth int) error {
+	doc, err := t.Read(name)
 	if err != nil {
 		return err
 	}
@@ -37,31 +63,31 @@ func (l *loader) configFile(w *Workspace, name string, depth int) error {
 		if depth == maxIncludes {
 			break
 		}
-		if err := l.configFile(w, file, depth+1); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := t.configFile(s, file, depth+1); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	registries := doc.Get("registries")
 	for _, alias := range registries.Keys() {
 		if index := registries.Get(alias, "index").String(); index != "" {
-			w.Registries[alias] = index
+			s.Registries[alias] = index
 		}
 	}
 	if name := doc.Get("registry", "default").String(); name != "" {
-		w.DefaultRegistry = name
+		s.DefaultRegistry = name
 	}
 	sources := doc.Get("source")
 	for _, source := range sources.Keys() {
 		if name := sources.Get(source, "replace-with").String(); name != "" {
-			w.ReplacedBy[source] = name
+			s.ReplacedBy[source] = name
 		}
 	}
-	collectPrograms(w, name, nil, doc)
+	collectPrograms(s, name, nil, doc)
 	return nil
 }
 
 // includes returns the files that an `include` names: one, several, or several with attributes.
-func includes(n *manifest.Node) []string {
+func includes(n *Node) []string {
 	out := n.Strings()
 	if n == nil {
 		return nil
@@ -69,7 +95,7 @@ func includes(n *manifest.Node) []string {
 	for _, item := range n.Items {
 		out = append(out, item.Get("path").String())
 	}
-	return slices.DeleteFunc(out, func(s string) bool { return s == "" })
+	return slices.DeleteFunc(out, func(file string) bool { return file == "" })
 }
 
 // programKeys matches the keys of a cargo configuration that start a program, or that change what a program does.
@@ -79,27 +105,31 @@ var programKeys = regexp.MustCompile(`^(build\.(rustc|rustc-wrapper|rustc-worksp
 	`registries\.[^\n]+\.credential-provider)$`)
 
 // collectPrograms notes every such key below n.
-func collectPrograms(w *Workspace, file string, above []string, n *manifest.Node) {
+func collectPrograms(s *Settings, file string, above []string, n *Node) {
 	for _, key := range n.Keys() {
 		v := n.Get(key)
 		name := strings.Join(append(slices.Clone(above), key), ".")
 		if programKeys.MatchString(name) {
-			value := v.Get("value").String()
-			if value == "" {
-				value = strings.Join(v.Strings(), " ")
+			words := slices.DeleteFunc(append(v.Strings(), v.Get("value").Strings()...), startsNothing)
+			if len(words) > 0 {
+				s.Programs = append(s.Programs, Program{Key: name, Value: strings.Join(words, " "), At: v.At(file)})
 			}
-			w.Programs = append(w.Programs, Program{Key: name, Value: value, At: Position{file, v.Line}})
 			continue
 		}
-		collectPrograms(w, file, append(slices.Clone(above), key), v)
+		collectPrograms(s, file, append(slices.Clone(above), key), v)
 	}
+}
+
+// startsNothing reports whether a word names a credential provider that is part of cargo.
+func startsNothing(word string) bool {
+	return strings.HasPrefix(word, "cargo:") && !strings.HasPrefix(word, "cargo:token-from-stdout")
 }
 
 // toolchain reads the checkout's rust-toolchain file, whose older form is one bare word.
 // https://rust-lang.github.io/rustup/overrides.html#the-toolchain-file
-func (l *loader) toolchain(w *Workspace) error {
+func (t *Tree) toolchain(s *Settings) error {
 	for _, name := range []string{"rust-toolchain", "rust-toolchain.toml"} {
-		data, err := l.bytes(name)
+		data, err := t.Bytes(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -107,16 +137,16 @@ func (l *loader) toolchain(w *Workspace) error {
 			return err
 		}
 		if word := strings.TrimSpace(string(data)); name == "rust-toolchain" && !strings.ContainsAny(word, "\n=[") {
-			w.Toolchain = word
+			s.Toolchain = word
 			return nil
 		}
-		doc, err := l.read(name)
+		doc, err := t.Read(name)
 		if err != nil {
 			return err
 		}
-		w.Toolchain = doc.Get("toolchain", "channel").String()
+		s.Toolchain = doc.Get("toolchain", "channel").String()
 		if p := doc.Get("toolchain", "path"); p != nil {
-			w.Programs = append(w.Programs, Program{Key: "toolchain.path", Value: p.String(), At: Position{name, p.Line}})
+			s.Programs = append(s.Programs, Program{Key: "toolchain.path", Value: p.String(), At: p.At(name)})
 		}
 		return nil
 	}
