@@ -10,6 +10,7 @@ import (
 type index struct {
 	kinds   map[string]string
 	starts  map[uint32][]string // first four bytes -> forms, longest first
+	short   map[string]bool     // the first one, two and three bytes of forms
 	filter  [1 << 10]uint64
 	longest int
 }
@@ -18,8 +19,9 @@ type index struct {
 type span struct{ from, to int }
 
 func newIndex(kinds map[string]string) *index {
-	x := &index{kinds: kinds, starts: map[uint32][]string{}}
+	x := &index{kinds: kinds, starts: map[uint32][]string{}, short: map[string]bool{}}
 	for form := range kinds {
+		x.short[form[:1]], x.short[form[:2]], x.short[form[:3]] = true, true, true
 		key := first4(form)
 		x.starts[key] = append(x.starts[key], form)
 		h := hash16(key)
@@ -45,8 +47,7 @@ func (x *index) find(s string, covered int) []span {
 	}
 	for i := 0; i+MinLength <= len(s); i++ {
 		key := first4(s[i:])
-		h := hash16(key)
-		if x.filter[h>>6]&(1<<(h&63)) == 0 {
+		if !x.maybe(key) {
 			continue
 		}
 		end := 0
@@ -86,20 +87,25 @@ func (x *index) pending(s string) int {
 }
 
 func (x *index) begins(rest string) bool {
-	if len(rest) >= MinLength {
-		for _, form := range x.starts[first4(rest)] {
-			if len(form) > len(rest) && strings.HasPrefix(form, rest) {
-				return true
-			}
-		}
+	if len(rest) < MinLength {
+		return x.short[rest]
+	}
+	key := first4(rest)
+	if !x.maybe(key) {
 		return false
 	}
-	for form := range x.kinds {
-		if strings.HasPrefix(form, rest) {
+	for _, form := range x.starts[key] {
+		if len(form) > len(rest) && strings.HasPrefix(form, rest) {
 			return true
 		}
 	}
 	return false
+}
+
+// maybe reports whether a form may start with these four bytes; false is certain.
+func (x *index) maybe(key uint32) bool {
+	h := hash16(key)
+	return x.filter[h>>6]&(1<<(h&63)) != 0
 }
 
 func first4(s string) uint32 {

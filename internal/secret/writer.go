@@ -48,7 +48,7 @@ func (w *Writer) Close() error { return w.Flush() }
 // pass writes text up to cut, masked, and holds the rest.
 func (w *Writer) pass(x *index, text string, cut int) error {
 	var b strings.Builder
-	at, covered := 0, 0
+	at, covered := 0, max(0, w.covered-cut)
 	for i, s := range x.find(text, w.covered) {
 		if s.from >= cut {
 			break
