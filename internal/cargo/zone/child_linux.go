@@ -204,7 +204,7 @@ func (c *child) landlock() error {
 	}
 	write := p.Write
 	if p.Level != bare {
-		write = append(write[:len(write):len(write)], "/tmp", "/dev/shm")
+		write = append(write[:len(write):len(write)], "/dev/shm")
 	}
 	dirs := landlock.RWDirs(write...)
 	if abi >= 2 {

@@ -23,6 +23,42 @@ func (z *Zone) Import(dir string) (string, error) {
 	return to, nil
 }
 
+// Scratch copies a folder tree into the zone's out folder under name, replacing what was there, and gives it to the zone's
+// user: programs can write it. Call it before anything foreign ran, or after Reset.
+func (z *Zone) Scratch(name, dir string) (string, error) {
+	to := filepath.Join(z.Out(), name)
+	if err := os.RemoveAll(to); err != nil {
+		return "", fmt.Errorf("clear a folder of the build zone: %w", err)
+	}
+	if err := copyTree(dir, to); err != nil {
+		return "", fmt.Errorf("copy a folder into the build zone: %w", explainIO(err))
+	}
+	if z.uid < 0 {
+		return to, nil
+	}
+	err := filepath.WalkDir(to, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, z.uid, z.gid)
+	})
+	if err != nil {
+		return "", fmt.Errorf("give a folder to the build zone's user: %w", err)
+	}
+	return to, nil
+}
+
+// Reset empties every folder that programs can write, so that nothing of an earlier command reaches a later one: cargo
+// would use unpacked sources, settings and programs that it finds there. No command may be running.
+func (z *Zone) Reset() error {
+	for _, name := range writable {
+		if err := removeAll(filepath.Join(z.dir, name)); err != nil {
+			return fmt.Errorf("empty the build zone: %w", err)
+		}
+	}
+	return z.makeFolders()
+}
+
 func copyTree(from, to string) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -169,18 +168,14 @@ func (c *child) mountProc() error {
 	return nil
 }
 
-// bindOwn binds the zone's writable folders, and its tmp a second time as /tmp for programs that do not ask.
+// bindOwn binds the zone's writable folders. There is no /tmp: the zone itself may lie below it, and TMPDIR names another.
 func (c *child) bindOwn() error {
 	for _, path := range c.policy.Write {
 		if err := c.bind(path, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV); err != nil {
 			return err
 		}
 	}
-	if within("/tmp", c.policy.Write) || strings.HasPrefix(c.policy.Root, "/tmp/") {
-		// The zone itself lies below /tmp; what else is there is a plain folder of the new root.
-		return os.Chmod(filepath.Join(c.policy.Root, "tmp"), 0o1777)
-	}
-	return c.bindAt(c.policy.Tmp, "/tmp", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
+	return nil
 }
 
 // pivot makes the new root the only one and takes the old one away.

@@ -40,7 +40,6 @@ type policy struct {
 	GID      int      `json:"gid"`
 	Read     []string `json:"read"`  // read and execute
 	Write    []string `json:"write"` // folders to read, write and execute
-	Tmp      string   `json:"tmp"`   // stands for /tmp where there is a mount namespace
 	Ports    []uint16 `json:"ports"` // TCP ports to connect to
 	Closed   bool     `json:"closed"`
 	NoKernel bool     `json:"no_kernel"`
@@ -88,7 +87,7 @@ func (z *Zone) policy(c Command) (policy, error) {
 	}
 	p := policy{
 		Level: z.level, Root: filepath.Join(z.dir, "root"), Dir: dir, Argv: c.Argv, Env: env, UID: z.uid, GID: z.gid,
-		Tmp: z.Tmp(), Closed: c.Network == Closed, NoKernel: z.config.weak.NoKernel,
+		Closed: c.Network == Closed, NoKernel: z.config.weak.NoKernel,
 	}
 	if z.level == bare {
 		p.Stage = 1

@@ -231,36 +231,32 @@ func (z *Zone) Close() error {
 	if z.dir == "" {
 		return nil
 	}
-	err := os.RemoveAll(z.dir)
-	if err == nil {
-		return nil
-	}
-	// A folder without its owner's rights keeps its content from us unless we are root. Only folders are touched:
-	// a file here may be a hard link to one that is not ours to change.
-	_ = filepath.WalkDir(z.dir, func(path string, d fs.DirEntry, err error) error {
-		if d != nil && d.IsDir() {
-			if os.Chmod(path, 0o700) == nil && err != nil {
-				_ = openBelow(path)
-			}
-		}
-		return nil
-	})
-	if err := os.RemoveAll(z.dir); err != nil {
+	if err := removeAll(z.dir); err != nil {
 		return fmt.Errorf("remove the build zone's folder: %w", err)
 	}
 	return nil
 }
 
-// openBelow gives the owner's rights to every folder below one that could not be read at first.
-func openBelow(dir string) error {
-	entries, err := os.ReadDir(dir)
+// removeAll removes a tree, also where a program took its owner's rights from a folder. Only folders are touched: a file
+// here may be a hard link to one that is not ours to change.
+func removeAll(dir string) error {
+	err := os.RemoveAll(dir)
+	if err == nil || os.Geteuid() == 0 {
+		return err
+	}
+	unlock(dir)
+	return os.RemoveAll(dir)
+}
+
+// unlock gives the owner's rights to dir and to every folder below it. It follows no link.
+func unlock(dir string) {
+	if os.Chmod(dir, 0o700) != nil {
+		return // RemoveAll will say why
+	}
+	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		if e.IsDir() {
-			path := filepath.Join(dir, e.Name())
-			if os.Chmod(path, 0o700) == nil {
-				err = errors.Join(err, openBelow(path))
-			}
+			unlock(filepath.Join(dir, e.Name()))
 		}
 	}
-	return err
 }
