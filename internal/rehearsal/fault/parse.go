@@ -157,11 +157,7 @@ func (p *parser) selector(words []token, spec *Spec) error {
 	operation := func(t token) bool { return !t.quoted && isOperation(t.text) }
 	if len(words) > 0 && !operation(words[0]) {
 		if len(words) > 1 && !operation(words[1]) {
-			bad := words[1]
-			if nearest(words[0].text, Operations()) != "" || len(words) == 2 && nearest(bad.text, Operations()) == "" {
-				bad = words[0]
-			}
-			return p.errorf(bad.at, suggest(bad.text, "operations", Operations()), "no operation is called %s", bad.text)
+			return p.noOperation(words)
 		}
 		if spec.Service = words[0].text; words[0].is("*") {
 			spec.Service = ""
@@ -180,6 +176,20 @@ func (p *parser) selector(words []token, spec *Spec) error {
 		return p.errorf(words[0].at, "a selector is [SERVICE] [OPERATION [ARGUMENT]] [#N | every]", "%s is one word too many", words[0].text)
 	}
 	return nil
+}
+
+// noOperation is the error about a selector in which neither the first nor the second word is an operation. It blames
+// the second where the first can be a service, and the first where that looks like an operation with a typing error.
+func (p *parser) noOperation(words []token) error {
+	service, bad := words[0], words[1]
+	switch {
+	case service.text == GitHub:
+		known := names(githubOperations)
+		return p.errorf(bad.at, suggest(bad.text, "operations of GitHub", known), "no operation is called %s", bad.text)
+	case nearest(service.text, Operations()) != "" || len(words) == 2 && nearest(bad.text, Operations()) == "":
+		bad = service
+	}
+	return p.errorf(bad.at, suggest(bad.text, "operations", Operations()), "no operation is called %s", bad.text)
 }
 
 func (p *parser) action(words []token, spec *Spec) error {

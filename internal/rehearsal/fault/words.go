@@ -148,10 +148,13 @@ var examples = []string{
 	"disk full at package",
 }
 
-// nearest returns the candidate closest to name, or "" where none is close.
+// nearest returns the candidate that name is the start of, or else the one that differs least, or "" where none is close.
 func nearest(name string, candidates []string) string {
-	best, limit := "", len(name)/3+2
+	best, limit := "", len(name)/3+1
 	for _, c := range candidates {
+		if len(name) > 2 && strings.HasPrefix(c, name) {
+			return c
+		}
 		if d := distance(name, c); d < limit {
 			best, limit = c, d
 		}
