@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+
+	"github.com/tagboat/tagboat/internal/secret"
 )
 
 // Known is what could be found out without changing anything.
@@ -56,6 +59,10 @@ func (c *Client) Check(ctx context.Context) (Access, error) {
 	case token.IsZero():
 		a.Publish = No
 		a.Detail = append(a.Detail, "no token is configured; uploads need "+c.registry.Kind.Traits().TokenForm)
+	case c.registry.Kind == KindCratesIO:
+		var sentence string
+		a.Publish, sentence = c.probeToken(ctx, config, token)
+		a.Detail = append(a.Detail, sentence)
 	case a.AuthRequired:
 		a.Detail = append(a.Detail, "the token may read; whether it may publish shows at the first upload")
 	default:
@@ -65,6 +72,35 @@ func (c *Client) Check(ctx context.Context) (Access, error) {
 		a.Read = No
 	}
 	return a, nil
+}
+
+// trustedPrefix marks the short-lived tokens of trusted publishing; they are good for uploads alone.
+const trustedPrefix = "cio_tp_"
+
+// probeToken asks crates.io for the crates that the token's account follows, the one reading request that takes an API
+// token and changes nothing. A token without scopes gets an answer; one with scopes is refused by name, after its
+// validity was checked.
+func (c *Client) probeToken(ctx context.Context, config Config, token secret.Value) (Known, string) {
+	if strings.Contains(token.Reveal(), trustedPrefix) {
+		return Unknown, "the token is one of trusted publishing, which shows what it may do at the first upload"
+	}
+	k := call{op: "check the token", method: http.MethodGet, url: config.API + "/api/v1/crates?following=1&per_page=1",
+		token: token, header: http.Header{"Accept": {"application/json"}}, timeout: metaTimeout, limit: maxAnswer}
+	resp, answer, err := c.read(ctx, k)
+	switch {
+	case err != nil:
+		return Unknown, "whether the token is valid could not be asked: " + err.Error()
+	case resp.StatusCode == http.StatusOK:
+		return Yes, "the token is valid and not limited; it may publish what its account owns, and new crates"
+	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusForbidden:
+	default:
+		return Unknown, fmt.Sprintf("whether the token is valid could not be asked: status %d", resp.StatusCode)
+	}
+	refusal := c.statusError(k, resp, answer)
+	if resp.StatusCode == http.StatusUnauthorized || strings.Contains(refusal.Detail, "authentication failed") {
+		return No, deniedSentence(false, refusal, c.registry.Kind)
+	}
+	return Unknown, "the token is limited to some uses; whether publishing is among them shows at the first upload"
 }
 
 func deniedSentence(noToken bool, e *Error, kind Kind) string {

@@ -75,7 +75,7 @@ func (c *Client) Config(ctx context.Context) (Config, error) {
 // fetchConfig asks for config.json and reports whether the token was needed for it.
 func (c *Client) fetchConfig(ctx context.Context) (config Config, usedToken bool, err error) {
 	k := call{op: "read config.json", method: http.MethodGet, url: c.registry.URL + "config.json", timeout: metaTimeout, limit: maxConfig}
-	resp, body, err := c.readOpenly(ctx, &k, "")
+	resp, body, err := c.readOpenly(ctx, &k)
 	if err != nil {
 		return Config{}, false, err
 	}
@@ -95,10 +95,7 @@ func (c *Client) fetchConfig(ctx context.Context) (config Config, usedToken bool
 }
 
 // readOpenly reads without the token and, told 401, with it. A call that has the token already sends it at once.
-func (c *Client) readOpenly(ctx context.Context, k *call, accept string) (*http.Response, []byte, error) {
-	if accept != "" && k.header == nil {
-		k.header = http.Header{"Accept": {accept}}
-	}
+func (c *Client) readOpenly(ctx context.Context, k *call) (*http.Response, []byte, error) {
 	resp, body, err := c.read(ctx, *k)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || !k.token.IsZero() {
 		return resp, body, err
@@ -189,7 +186,7 @@ func (c *Client) Lookup(ctx context.Context, name string) ([]Entry, error) {
 			k.header.Set("If-Modified-Since", old.modified)
 		}
 	}
-	resp, body, err := c.readOpenly(ctx, &k, "")
+	resp, body, err := c.readOpenly(ctx, &k)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/tagboat/tagboat/internal/registry/cratefile"
 )
@@ -123,11 +124,13 @@ func (c *Client) Publish(ctx context.Context, crate *Crate) (Receipt, error) {
 	if length >= expectFrom {
 		k.header.Set("Expect", "100-continue")
 	}
-	k.body = &progressReader{r: body, total: length, report: func(done int64) {
+	progress := &progressReader{r: body, report: func(done int64) {
 		if c.options.Progress != nil {
 			c.options.Progress(ctx, done, length)
 		}
 	}}
+	defer progress.closed.Store(true)
+	k.body = progress
 	resp, answer, err := c.read(ctx, k)
 	if err != nil {
 		return Receipt{}, err
@@ -179,14 +182,18 @@ func (c *Client) apiConfig(ctx context.Context, op string) (Config, error) {
 	return config, err
 }
 
-// progressReader reports bytes as they are taken.
+// progressReader reports bytes as they are taken. A transport may go on reading after an early answer; closed ends that.
 type progressReader struct {
-	r           io.Reader
-	done, total int64
-	report      func(done int64)
+	r      io.Reader
+	done   int64
+	report func(done int64)
+	closed atomic.Bool
 }
 
 func (p *progressReader) Read(b []byte) (int, error) {
+	if p.closed.Load() {
+		return 0, io.ErrClosedPipe
+	}
 	n, err := p.r.Read(b)
 	if n > 0 {
 		p.done += int64(n)
