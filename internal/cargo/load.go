@@ -112,7 +112,7 @@ type loader struct {
 }
 
 func (l *loader) workspace() (*Workspace, error) {
-	set, err := l.tree.Settings()
+	set, err := l.settings()
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +132,46 @@ func (l *loader) workspace() (*Workspace, error) {
 	w.HasLock = err == nil
 	w.Nested, err = l.nested()
 	return w, err
+}
+
+// settings reads what tells cargo and rustup how to behave here. Both look in every folder from the workspace's up; those
+// above the repository are this machine's and no business of the release. The nearest value wins.
+func (l *loader) settings() (manifest.Settings, error) {
+	set, err := l.tree.Settings()
+	if err != nil {
+		return manifest.Settings{}, err
+	}
+	up := ""
+	for _, dir := range above(l.meta.Root) {
+		up = path.Join(up, "..")
+		tree, err := manifest.Open(dir)
+		if err != nil {
+			return manifest.Settings{}, fmt.Errorf("read the settings above the workspace: %w", err)
+		}
+		next, err := tree.Settings()
+		tree.Close()
+		if err != nil {
+			return manifest.Settings{}, fmt.Errorf("read the settings above the workspace, in %s: %w", up, err)
+		}
+		set.Fill(next.Under(up))
+	}
+	return set, nil
+}
+
+// above returns the folders above root that belong to its repository, nearest first.
+func above(root string) []string {
+	var out []string
+	for dir := root; ; dir = filepath.Dir(dir) {
+		if dir != root {
+			out = append(out, dir)
+		}
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			return out
+		}
+		if filepath.Dir(dir) == dir {
+			return nil // no repository: nothing says where the checkout ends
+		}
+	}
 }
 
 // member joins what cargo says of a package with the places in its manifest.

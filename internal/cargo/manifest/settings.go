@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"path"
@@ -37,11 +38,37 @@ func (t *Tree) Settings() (Settings, error) {
 	return s, nil
 }
 
+// Under returns the settings with their places in a folder below them, up being the way from there, such as "..".
+func (s Settings) Under(up string) Settings {
+	s.Programs = slices.Clone(s.Programs)
+	for i := range s.Programs {
+		s.Programs[i].At.File = path.Join(up, s.Programs[i].At.File)
+	}
+	return s
+}
+
+// Fill takes from next what s does not say itself. Programs add up.
+func (s *Settings) Fill(next Settings) {
+	for alias, index := range next.Registries {
+		if _, ok := s.Registries[alias]; !ok {
+			s.Registries[alias] = index
+		}
+	}
+	for source, name := range next.ReplacedBy {
+		if _, ok := s.ReplacedBy[source]; !ok {
+			s.ReplacedBy[source] = name
+		}
+	}
+	s.DefaultRegistry = cmp.Or(s.DefaultRegistry, next.DefaultRegistry)
+	s.Toolchain = cmp.Or(s.Toolchain, next.Toolchain)
+	s.Programs = append(s.Programs, next.Programs...)
+}
+
 // configuration reads the checkout's cargo configuration. Of the two names cargo prefers the older one where both
 // are there. https://doc.rust-lang.org/cargo/reference/config.html
 func (t *Tree) configuration(s *Settings) error {
 	for _, name := range []string{".cargo/config", ".cargo/config.toml"} {
-		err := t.configFile(s, name, 0)
+		err := t.configFile(s, name, map[string]bool{})
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -49,10 +76,12 @@ func (t *Tree) configuration(s *Settings) error {
 	return nil
 }
 
-// maxIncludes bounds a chain of `include`, which may lead back to itself.
-const maxIncludes = 8
-
-func (t *Tree) configFile(s *Settings, name string, depth int) error {
+// configFile reads one file of the configuration and those that it includes; each once, for they may form a circle.
+func (t *Tree) configFile(s *Settings, name string, seen map[string]bool) error {
+	if seen[name] {
+		return nil
+	}
+	seen[name] = true
 	doc, err := t.Read(name)
 	if err != nil {
 		return err
@@ -60,10 +89,7 @@ func (t *Tree) configFile(s *Settings, name string, depth int) error {
 	// Included files come first: the including file's own values win.
 	for _, file := range includes(doc.Get("include")) {
 		file = path.Join(path.Dir(name), file)
-		if depth == maxIncludes {
-			break
-		}
-		if err := t.configFile(s, file, depth+1); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := t.configFile(s, file, seen); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
