@@ -120,7 +120,7 @@ func (t *Twin) asset(c *call, a *asset, r *release) object {
 }
 
 var (
-	refusedInNames = regexp.MustCompile(`[^A-Za-z0-9._+-]+|\.{2,}`)
+	refusedInNames = regexp.MustCompile(`[^A-Za-z0-9_+-]+`)
 	edgePeriods    = regexp.MustCompile(`^\.+|\.+$`)
 )
 

@@ -244,13 +244,16 @@ func (m *Memory) Diff(_ context.Context, base, head string) ([]Change, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	from, to := map[string]string{}, map[string]string{}
-	for commit, files := range map[string]map[string]string{base: from, head: to} {
-		c, err := found(m.commits, commit)
+	for _, side := range []struct {
+		commit string
+		files  map[string]string
+	}{{base, from}, {head, to}} {
+		c, err := found(m.commits, side.commit)
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range m.trees[c.Tree] {
-			files[e.Path] = e.SHA
+			side.files[e.Path] = e.SHA
 		}
 	}
 	return m.changes(from, to), nil

@@ -1,0 +1,60 @@
+//go:build e2e
+
+package githubtwin_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tagboat/tagboat/internal/rehearsal/openapi"
+)
+
+// description loads GitHub's description once for all tests.
+var description = sync.OnceValues(func() (*openapi.Validator, error) {
+	dir, err := openapi.CacheDir(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	path, err := openapi.Fetch(context.Background(), dir)
+	if err != nil {
+		return nil, err
+	}
+	v, err := openapi.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	v.Ignore = func(r *http.Request) bool {
+		path := strings.TrimPrefix(r.URL.Path, "/api/v3")
+		api := strings.HasPrefix(path, "/repos/") || strings.HasPrefix(path, "/api/uploads/") || path == "/user" || path == "/rate_limit"
+		return !api || r.Header.Get(deliberate) != ""
+	}
+	return v, nil
+})
+
+// checked holds every exchange of every test against GitHub's description.
+func checked(t *testing.T, h http.Handler) http.Handler {
+	t.Helper()
+	v, err := description()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped := v.Wrap(h, func(err error) {
+		// The description's enum lacks the state that its own text names.
+		if !strings.Contains(err.Error(), `"starter"`) {
+			t.Error(err)
+		}
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/uploads/") {
+			r.URL.Path = "/api" + r.URL.Path
+			if r.URL.RawPath != "" {
+				r.URL.RawPath = "/api" + r.URL.RawPath
+			}
+		}
+		wrapped.ServeHTTP(w, r)
+	})
+}
