@@ -282,6 +282,8 @@ func (r *recorder) url(alias string) string   { return r.base + "/" + alias + "/
 func (r *recorder) index(alias string) string { return "sparse+" + r.url(alias) }
 
 func (r *recorder) invent(alias, name, version string, features []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	key := alias + "/" + name + " " + version
 	entry := r.outside[key]
 	if entry == nil {
