@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -161,7 +162,7 @@ type submission struct {
 // lock.
 func (t *Twin) admit(who identity, s submission) (*crate, *refusal) {
 	name, number := s.release.Name, s.release.Version
-	if owners, listed := t.config.Owners[name]; listed && !contains(owners, who.label()) {
+	if owners, listed := t.config.Owners[name]; listed && !slices.Contains(owners, who.label()) {
 		return nil, refusef(http.StatusForbidden, "this crate exists but you don't seem to be an owner. "+
 			"If you believe this is a mistake, perhaps you need to accept an invitation to be an owner before publishing.")
 	}

@@ -181,7 +181,7 @@ func (t *Twin) owners(w http.ResponseWriter, r *http.Request, at route) *refusal
 	if !listed {
 		t.mu.Lock()
 		for _, u := range t.accepted {
-			if t.key(u.Name) == t.key(at.crate) && !contains(labels, u.Token) {
+			if t.key(u.Name) == t.key(at.crate) && !slices.Contains(labels, u.Token) {
 				labels = append(labels, u.Token)
 			}
 		}

@@ -81,5 +81,3 @@ func (v *version) bytes() ([]byte, error) {
 	}
 	return os.ReadFile(v.path)
 }
-
-func contains(list []string, s string) bool { return slices.Contains(list, s) }

@@ -68,8 +68,10 @@ type Bucket struct {
 // Buckets are the rate limits of one token.
 type Buckets struct{ NewCrate, NewVersion Bucket }
 
-// CratesIOBuckets are the limits of crates.io, see https://crates.io/docs/rate-limits.
-var CratesIOBuckets = Buckets{NewCrate: Bucket{5, 10 * time.Minute}, NewVersion: Bucket{30, time.Minute}}
+// CratesIOBuckets returns the limits of crates.io, see https://crates.io/docs/rate-limits.
+func CratesIOBuckets() Buckets {
+	return Buckets{NewCrate: Bucket{5, 10 * time.Minute}, NewVersion: Bucket{30, time.Minute}}
+}
 
 // Config is what a twin starts with. The zero value is an open registry with Lenient manners that has no tokens, so that
 // nobody may publish.
