@@ -20,7 +20,7 @@ type Ref struct{ Name, Commit string }
 func (c *Client) Branches(ctx context.Context, prefix string) ([]Ref, error) {
 	var out []Ref
 	op := "list branches " + prefix + "*"
-	err := pages(func(q url.Values) (*github.Response, error) {
+	err := wire.Pages(func(q url.Values) (*github.Response, error) {
 		var list []github.Reference
 		resp, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: c.wire.Root() + "/git/matching-refs/" + wire.Segments("heads/"+prefix), Query: q, Out: &list})
 		for _, r := range list {

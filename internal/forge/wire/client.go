@@ -7,6 +7,7 @@ package wire
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -114,7 +115,10 @@ func parseBase(s string) (*url.URL, error) {
 
 // localHost reports whether traffic to host stays on this machine or cannot leave it (RFC 6761 names).
 func localHost(host string) bool {
-	if host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1" {
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	if host == "localhost" {
 		return true
 	}
 	for _, suffix := range []string{".localhost", ".test", ".invalid", ".example"} {
@@ -150,7 +154,7 @@ func (c *Client) apiRedirect(req *http.Request, via []*http.Request) error {
 // storageRedirect keeps downloads from leaving https.
 func (c *Client) storageRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > 5 {
-		return fmt.Errorf("more than 5 redirects")
+		return fmt.Errorf("%w: more than 5 in a row", errRedirect)
 	}
 	return c.storageScheme(req.URL)
 }
@@ -159,7 +163,7 @@ func (c *Client) storageScheme(u *url.URL) error {
 	if u.Scheme == "https" || (u.Scheme == "http" && c.api.Scheme == "http") {
 		return nil
 	}
-	return fmt.Errorf("redirect to %s: want https", u.Scheme)
+	return fmt.Errorf("%w: to %s, want https", errRedirect, u.Scheme)
 }
 
 // Root returns "repos/owner/name", the start of most paths.

@@ -125,9 +125,10 @@ func (e *tokenError) Unwrap() error { return e.err }
 var ErrTooLarge = errors.New("answer is larger than the limit")
 
 var (
-	errHost    = errors.New("host is not one that may see the token")
-	errStalled = errors.New("no byte moved for too long")
-	errSlow    = errors.New("no complete answer in time")
+	errHost     = errors.New("host is not one that may see the token")
+	errRedirect = errors.New("redirect that cannot be followed")
+	errStalled  = errors.New("no byte moved for too long")
+	errSlow     = errors.New("no complete answer in time")
 )
 
 // fail turns what go-github returned into an *Error. The server's own words are used, not go-github's types: v62 knows
@@ -160,7 +161,7 @@ func failedExchange(ctx context.Context, op string, err error) error {
 	case errors.As(err, &accepted):
 		e.Class, e.Status, e.Err = Transient, http.StatusAccepted, nil
 		e.Message = "the answer is being prepared"
-	case errors.Is(err, ErrTooLarge), errors.Is(err, errHost), errors.As(err, &syntax), errors.As(err, &shape), errors.As(err, &cert):
+	case errors.Is(err, ErrTooLarge), errors.Is(err, errHost), errors.Is(err, errRedirect), errors.As(err, &syntax), errors.As(err, &shape), errors.As(err, &cert):
 		e.Class = Refused
 	default:
 		e.Class = Transient

@@ -139,7 +139,7 @@ func (c *Client) openDownload(ctx context.Context, op, path string) (*http.Respo
 func (c *Client) openStorage(ctx context.Context, from *http.Response) (*http.Response, error) {
 	where, err := from.Location()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: no Location", errRedirect)
 	}
 	if err := c.storageScheme(where); err != nil {
 		return nil, err
@@ -222,6 +222,13 @@ func (s *stream) Read(p []byte) (int, error) {
 		return 0, io.ErrClosedPipe
 	}
 	n, err := src.Read(p)
+	if err == nil && s.size >= 0 && s.n+int64(n) == s.size {
+		// The transport stops reading here, so whether the source has more must be asked before the last bytes leave.
+		var more [1]byte
+		var extra int
+		extra, err = io.ReadFull(src, more[:])
+		n += extra
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reading = false
@@ -230,8 +237,11 @@ func (s *stream) Read(p []byte) (int, error) {
 		return n, io.ErrClosedPipe
 	}
 	s.n += int64(n)
-	if s.size >= 0 && (s.n > s.size || err == io.EOF && s.n < s.size) {
-		err = fmt.Errorf("got %d bytes, want %d", s.n, s.size)
+	switch {
+	case s.size >= 0 && s.n > s.size:
+		n, err = 0, fmt.Errorf("got %d bytes or more, want %d", s.n, s.size)
+	case s.size >= 0 && s.n < s.size && err == io.EOF:
+		n, err = 0, fmt.Errorf("got %d bytes, want %d", s.n, s.size)
 	}
 	if err != nil && err != io.EOF {
 		s.err = err

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/tagboat/tagboat/internal/secret"
@@ -150,9 +149,8 @@ type pacer struct {
 	slots   chan struct{}
 	uploads chan struct{}
 	every   time.Duration
-
-	mu   sync.Mutex
-	next time.Time // when the next write may start
+	writer  chan struct{} // held by the one write whose turn is next
+	next    time.Time     // when the next write may start; belongs to the holder of writer
 }
 
 func newPacer(p Pace, public bool) *pacer {
@@ -165,7 +163,10 @@ func newPacer(p Pace, public bool) *pacer {
 	if p.WriteEvery == 0 && public {
 		p.WriteEvery = time.Second
 	}
-	return &pacer{slots: make(chan struct{}, p.Concurrent), uploads: make(chan struct{}, p.Uploads), every: p.WriteEvery}
+	return &pacer{
+		slots: make(chan struct{}, p.Concurrent), uploads: make(chan struct{}, p.Uploads),
+		every: p.WriteEvery, writer: make(chan struct{}, 1),
+	}
 }
 
 // wait returns when the request may be sent, with the function to call once its answer has begun.
@@ -174,37 +175,44 @@ func (p *pacer) wait(ctx context.Context, k kind, method string) (release func()
 	if k == kindUpload {
 		lane = p.uploads
 	}
-	// The distance is kept before a slot is taken, so that waiting writes do not hold up reads.
-	if k != kindUpload && method != http.MethodGet && method != http.MethodHead {
-		if err := p.turn(ctx); err != nil {
+	write := k != kindUpload && method != http.MethodGet && method != http.MethodHead && p.every > 0
+	if write {
+		if err := enter(ctx, p.writer); err != nil {
 			return nil, err
 		}
+		defer func() { <-p.writer }()
 	}
+	if err := enter(ctx, lane); err != nil {
+		return nil, err
+	}
+	release = func() { <-lane }
+	if !write {
+		return release, nil
+	}
+	// The slot is taken before the distance is kept: the other way round, writes that waited for slots could start
+	// together. Only one write at a time waits here, so the reads keep the other slots.
+	if err := sleep(ctx, time.Until(p.next)); err != nil {
+		release()
+		return nil, err
+	}
+	p.next = time.Now().Add(p.every)
+	return release, nil
+}
+
+func enter(ctx context.Context, lane chan struct{}) error {
 	select {
 	case lane <- struct{}{}:
-		return func() { <-lane }, nil
+		return nil
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 }
 
-// turn waits for this write's turn. A turn that is given up is lost, which errs on the slow side.
-func (p *pacer) turn(ctx context.Context) error {
-	if p.every <= 0 {
-		return nil
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
 	}
-	p.mu.Lock()
-	now := time.Now()
-	at := now
-	if p.next.After(now) {
-		at = p.next
-	}
-	p.next = at.Add(p.every)
-	p.mu.Unlock()
-	if at.Equal(now) {
-		return nil
-	}
-	timer := time.NewTimer(at.Sub(now))
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
