@@ -42,7 +42,7 @@ type Branches struct {
 
 // Workflow is [workflow].
 type Workflow struct {
-	File         string   `toml:"file" json:"file" doc:"File name under .github/workflows. Empty means: the one that has workflow_dispatch and names tagboat or release. none means: there is no such workflow, go straight on." example:"release.yml"`
+	File         string   `toml:"file" json:"file" doc:"File name under .github/workflows. Empty means the one that has workflow_dispatch and names tagboat or release; \"none\" means that there is no such workflow and the release goes straight on." example:"release.yml"`
 	StartTimeout Duration `toml:"start_timeout" json:"start_timeout" doc:"How long to wait until a dispatched run is seen."`
 	RunTimeout   Duration `toml:"run_timeout" json:"run_timeout" doc:"How long to wait until a run has ended."`
 }
@@ -52,7 +52,7 @@ type Registry struct {
 	Index       string `toml:"index" json:"index" doc:"The index URL as cargo takes it. Required except for crates-io." example:"sparse+https://feed.example.com/index/"`
 	Kind        string `toml:"kind" json:"kind" doc:"What software answers: it decides how credentials are sent and which answers mean what." enum:"crates-io,azure,gitea,generic"`
 	TokenEnv    string `toml:"token_env" json:"token_env" doc:"The environment variable that holds the token. Empty means the one that cargo uses (CARGO_REGISTRIES_NAME_TOKEN, CARGO_REGISTRY_TOKEN for crates-io)." example:"FEED_TOKEN"`
-	Wait        string `toml:"wait" json:"wait" doc:"Between a crate and those that need it: order means that uploading in order is enough, index means to wait until the index shows the first." enum:"order,index"`
+	Wait        string `toml:"wait" json:"wait" doc:"Between a crate and those that need it: \"order\" means that uploading in order is enough, \"index\" means to wait until the index shows the first." enum:"order,index"`
 	NewCrates   Bucket `toml:"new_crates" json:"new_crates" doc:"The registry's limit for crates it has never seen."`
 	NewVersions Bucket `toml:"new_versions" json:"new_versions" doc:"The registry's limit for further versions of its crates."`
 	MaxSize     Size   `toml:"max_size" json:"max_size" doc:"The largest .crate file that the registry takes. 0 means unknown."`
@@ -66,7 +66,7 @@ type Bucket struct {
 
 // Package is [package].
 type Package struct {
-	Publisher         string            `toml:"publisher" json:"publisher" doc:"Who uploads: tagboat sends the verified bytes itself and can resume; cargo runs cargo publish, which sees the token together with build scripts." enum:"tagboat,cargo"`
+	Publisher         string            `toml:"publisher" json:"publisher" doc:"Who uploads: \"tagboat\" sends the verified bytes itself and can resume; \"cargo\" runs cargo publish, which sees the token together with build scripts." enum:"tagboat,cargo"`
 	Exclude           []string          `toml:"exclude" json:"exclude" doc:"Names of crates that are not published, with * and ?." example:"[\"*-testing\"]"`
 	Locked            bool              `toml:"locked" json:"locked" doc:"Refuse a Cargo.lock that is not up to date. Without a Cargo.lock it has no effect."`
 	Verify            bool              `toml:"verify" json:"verify" doc:"Build every packaged crate before anything is published."`
@@ -76,7 +76,7 @@ type Package struct {
 	Crates            map[string]Crate  `toml:"crates" json:"crates" doc:"Features for single crates. A table here replaces the three keys above for that crate." example:"core"`
 	Env               map[string]string `toml:"env" json:"env" doc:"Further environment variables of the build zone. Never put a secret here: build scripts see them." example:"{ PKG_CONFIG_PATH = \"/opt/lib/pkgconfig\" }"`
 	Mounts            []string          `toml:"mounts" json:"mounts" doc:"Absolute paths that the build zone may read besides its own folders and the toolchain." example:"[\"/opt/lib\"]"`
-	Isolation         string            `toml:"isolation" json:"isolation" doc:"Where the system cannot enclose the build zone fully: report says so and goes on, require stops." enum:"report,require"`
+	Isolation         string            `toml:"isolation" json:"isolation" doc:"Where the system cannot enclose the build zone fully, \"report\" says so and goes on, \"require\" stops." enum:"report,require"`
 	Toolchain         string            `toml:"toolchain" json:"toolchain" doc:"The Rust toolchain, as in rust-toolchain.toml. Empty means what the repository asks for, else what is installed." example:"1.95.0"`
 }
 
@@ -91,10 +91,10 @@ type Crate struct {
 type Release struct {
 	Title          string   `toml:"title" json:"title" doc:"The title of the GitHub release. {tag}, {version} and {crate} are replaced."`
 	Notes          string   `toml:"notes" json:"notes" doc:"Text of the release notes. {tag}, {version}, {crate}, {changelog}, {generated} and {crates} are replaced. Empty means the changelog section, then GitHub's generated notes, then the table of crates." example:"{changelog}\\n\\n{generated}"`
-	NotesFile      string   `toml:"notes_file" json:"notes_file" doc:"A file in the repository with the text for notes. Only one of the two may be set." example:".github/release-notes.md"`
+	NotesFile      string   `toml:"notes_file" json:"notes_file" doc:"A file in the repository with the text for notes. Only one of the two may be set."`
 	GeneratedNotes bool     `toml:"generated_notes" json:"generated_notes" doc:"Ask GitHub for its generated notes (.github/release.yml)."`
 	Artifacts      []string `toml:"artifacts" json:"artifacts" doc:"Files that become assets of the release, as paths from the repository root with *, ? and **. A pattern without a match stops the release." example:"[\"dist/*.tar.gz\"]"`
-	Prerelease     string   `toml:"prerelease" json:"prerelease" doc:"Whether GitHub shows the release as a pre-release: auto asks the version." enum:"auto,always,never"`
+	Prerelease     string   `toml:"prerelease" json:"prerelease" doc:"Whether GitHub shows the release as a pre-release; \"auto\" asks the version." enum:"auto,always,never"`
 	DraftOnly      bool     `toml:"draft_only" json:"draft_only" doc:"Leave the release a draft when everything is published; a person makes it public."`
 	Rolling        Rolling  `toml:"rolling" json:"rolling" doc:"A pre-release that follows the development branch."`
 }
@@ -109,7 +109,7 @@ type Rolling struct {
 // Changelog is [changelog].
 type Changelog struct {
 	Path     string `toml:"path" json:"path" doc:"Path of the changelog from the repository root. {crate} is replaced by the crate's folder where tags name a crate." example:"{crate}/CHANGELOG.md"`
-	Required string `toml:"required" json:"required" doc:"Whether a release needs a section for its version: when-present asks for one only where the file exists." enum:"when-present,always,never"`
+	Required string `toml:"required" json:"required" doc:"Whether a release needs a section for its version; \"when-present\" asks for one only where the file exists." enum:"when-present,always,never"`
 }
 
 // Blockers is [blockers].

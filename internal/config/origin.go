@@ -93,6 +93,11 @@ func keysOf(m reflect.Value) map[string]bool {
 // plain returns v as the file writes it.
 func plain(v reflect.Value) any {
 	switch x := v.Interface().(type) {
+	case Size:
+		if x == 0 {
+			return int64(0)
+		}
+		return x.String()
 	case fmt.Stringer:
 		return x.String()
 	case int:

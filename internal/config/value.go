@@ -119,7 +119,7 @@ func Set(c *Config, o Origins, key, value string, from Origin) error {
 	if err != nil {
 		return usage(from, err.Error(), "")
 	}
-	l := loader{name: from.Name, origins: maps.Clone(o)}
+	l := loader{origins: maps.Clone(o)} // no file: the caller knows the place
 	if l.origins == nil {
 		l.origins = Origins{}
 	}

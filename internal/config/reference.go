@@ -1,0 +1,160 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+const referenceIntro = "# Configuration\n\n" +
+	"<!-- Generated from internal/config; `go test ./internal/config -update` writes it anew. -->\n\n" +
+	"Tagboat reads `tagboat.toml` at the root of the repository, as it is in the tagged commit. The file is optional, and so is every key.\n" +
+	"An unknown key is an error. `tagboat config` prints every value with the place it comes from.\n\n" +
+	"Editors that check TOML against a schema find it at [tagboat.schema.json](tagboat.schema.json):\n\n" +
+	"```toml\n#:schema " + SchemaID + "\n```\n\n" +
+	"A duration is a string like `\"90s\"`, `\"10m\"` or `\"6h\"`. A size is a number of bytes or a string like `\"10 MiB\"`.\n" +
+	"In patterns, `*` and `?` stand for characters within one part of a path, `**` for any number of parts.\n"
+
+// Reference returns docs/configuration.md: every key with its type, default and meaning, and the rules.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString(referenceIntro)
+	defaults := Default()
+	v := reflect.ValueOf(defaults)
+	for _, f := range fields(v.Type()) {
+		writeSection(&b, f, v.FieldByIndex(f.index), []string{f.name})
+		switch f.name {
+		case "registries":
+			writeCratesIO(&b, defaults.Registries[CratesIO])
+		case "rules":
+			writeRules(&b)
+		}
+	}
+	return b.String()
+}
+
+// writeSection writes a table's heading, its keys, an example and then the tables in it.
+func writeSection(b *strings.Builder, f field, v reflect.Value, path []string) {
+	if v.Kind() == reflect.Map {
+		path = append(path, "NAME")
+		entry := v.Type().Elem()
+		v = reflect.New(entry).Elem()
+		if entry == reflect.TypeFor[Registry]() {
+			v.Set(reflect.ValueOf(registryDefaults()))
+		}
+	}
+	fmt.Fprintf(b, "\n%s `[%s]`\n\n%s\n\n", strings.Repeat("#", min(len(path)+1, 4)), strings.Join(path, "."), f.doc)
+	var tables, keys []field
+	for _, key := range fields(v.Type()) {
+		if isTable(key.typ) {
+			tables = append(tables, key)
+		} else {
+			keys = append(keys, key)
+		}
+	}
+	b.WriteString("| Key | Type | Default | Meaning |\n|---|---|---|---|\n")
+	for _, key := range keys {
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", key.name, typeName(key), code(literal(v.FieldByIndex(key.index))), cell(key.doc))
+	}
+	writeExample(b, f, keys, path)
+	for _, table := range tables {
+		writeSection(b, table, v.FieldByIndex(table.index), append(path[:len(path):len(path)], table.name))
+	}
+}
+
+// isTable reports whether a key has a section of its own; a table of strings is a key.
+func isTable(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct || t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Struct
+}
+
+func writeExample(b *strings.Builder, f field, keys []field, path []string) {
+	var lines []string
+	for _, key := range keys {
+		switch {
+		case key.example == "":
+		case key.typ.Kind() == reflect.String:
+			lines = append(lines, fmt.Sprintf("%s = \"%s\"", key.name, key.example))
+		default:
+			lines = append(lines, key.name+" = "+key.example)
+		}
+	}
+	if len(lines) == 0 {
+		return
+	}
+	name := strings.Join(path, ".")
+	if f.example != "" {
+		name = strings.Replace(name, "NAME", f.example, 1)
+	}
+	fmt.Fprintf(b, "\n```toml\n[%s]\n%s\n```\n", name, strings.Join(lines, "\n"))
+}
+
+func writeCratesIO(b *strings.Builder, r Registry) {
+	b.WriteString("\n`crates-io` is always there, with these values:\n\n```toml\n[registries.crates-io]\n")
+	eachLeaf(reflect.ValueOf(r), nil, func(path []string, v reflect.Value) {
+		fmt.Fprintf(b, "%s = %s\n", joinKey(path), literal(v))
+	})
+	b.WriteString("```\n")
+}
+
+func writeRules(b *strings.Builder) {
+	b.WriteString("\n```toml\n[rules.changelog]\nrelax = true\nreason = \"release notes are written by hand\"\n```\n\n")
+	b.WriteString("| Rule | Asks for | Relaxable |\n|---|---|---|\n")
+	for _, r := range Rules() {
+		relaxable := "no"
+		if r.Relaxable {
+			relaxable = "yes"
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", r.Name, r.Says, relaxable)
+	}
+}
+
+// typeName says what a key takes.
+func typeName(f field) string {
+	if len(f.enum) > 0 {
+		words := make([]string, len(f.enum))
+		for i, w := range f.enum {
+			words[i] = code(fmt.Sprintf("%q", w))
+		}
+		return strings.Join(words, ", ")
+	}
+	switch {
+	case f.typ == reflect.TypeFor[Duration]():
+		return "duration"
+	case f.typ == reflect.TypeFor[Size]():
+		return "size"
+	}
+	switch f.typ.Kind() {
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Int:
+		return "integer"
+	case reflect.Slice:
+		return "array of strings"
+	case reflect.Map:
+		return "table of strings"
+	}
+	return "string"
+}
+
+// literal writes a value as TOML.
+func literal(v reflect.Value) string {
+	switch x := plain(v).(type) {
+	case string:
+		return fmt.Sprintf("%q", x)
+	case []string:
+		quoted := make([]string, len(x))
+		for i, s := range x {
+			quoted[i] = fmt.Sprintf("%q", s)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	case map[string]string:
+		return "{}"
+	default:
+		return fmt.Sprint(x)
+	}
+}
+
+func code(s string) string { return "`" + s + "`" }
+
+// cell makes a text fit into a Markdown table.
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
