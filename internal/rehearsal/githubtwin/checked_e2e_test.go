@@ -35,6 +35,14 @@ var description = sync.OnceValues(func() (*openapi.Validator, error) {
 	return v, nil
 })
 
+// flaws are where the description is narrower than GitHub and its own prose.
+var flaws = []string{
+	`"starter"`,                    // a state that the text on uploads names and the enum lacks
+	`parameter "created" in query`, // takes the date syntax of the search, is declared as one time
+	"/contents/?ref=",              // the root folder, an empty path
+	"application/vnd.github.raw",   // a media type that the text on contents names
+}
+
 // checked holds every exchange of every test against GitHub's description.
 func checked(t *testing.T, h http.Handler) http.Handler {
 	t.Helper()
@@ -43,10 +51,12 @@ func checked(t *testing.T, h http.Handler) http.Handler {
 		t.Fatal(err)
 	}
 	wrapped := v.Wrap(h, func(err error) {
-		// The description's enum lacks the state that its own text names.
-		if !strings.Contains(err.Error(), `"starter"`) {
-			t.Error(err)
+		for _, flaw := range flaws {
+			if strings.Contains(err.Error(), flaw) {
+				return
+			}
 		}
+		t.Error(err)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/uploads/") {

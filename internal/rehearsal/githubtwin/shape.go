@@ -45,7 +45,7 @@ func (t *Twin) getUser(c *call) reply {
 	for _, none := range []string{"followers", "following", "public_gists", "public_repos", "collaborators", "disk_usage", "owned_private_repos", "private_gists", "total_private_repos"} {
 		u[none] = 0
 	}
-	u["created_at"], u["updated_at"], u["two_factor_authentication"] = stamp(t.born), stamp(t.born), true
+	u["created_at"], u["updated_at"], u["two_factor_authentication"], u["user_view_type"] = stamp(t.born), stamp(t.born), true, "private"
 	return ok(u)
 }
 
