@@ -1,12 +1,22 @@
 package release
 
-import "time"
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+)
 
 // BillSchema names the version of the bill's shape. Additive changes keep it.
 const BillSchema = "tagboat.bill/v1"
 
 // BillName is the name of the bill of lading among the assets of a release.
 const BillName = "bill.json"
+
+// BillNext is the new bill while the old one still stands: there is no moment without a bill.
+const BillNext = "bill.next.json"
 
 // Bill is the bill of lading: the record of a release, kept as an asset of the draft from before the first upload on.
 // It holds no secret.
@@ -54,4 +64,69 @@ type BillArtifact struct {
 type BillRelaxed struct {
 	Rule   string `json:"rule"`
 	Reason string `json:"reason"`
+}
+
+// Sums is the SHA256SUMS file: one line for each crate and artifact, sorted by name, as sha256sum -c reads it.
+func (b *Bill) Sums() []byte {
+	var lines []string
+	for _, c := range b.Crates {
+		lines = append(lines, c.SHA256+"  "+c.Asset+"\n")
+	}
+	for _, a := range b.Artifacts {
+		lines = append(lines, a.SHA256+"  "+a.Name+"\n")
+	}
+	sort.Slice(lines, func(i, j int) bool { return lines[i][64:] < lines[j][64:] })
+	return []byte(strings.Join(lines, ""))
+}
+
+// Encode returns the bill as it stands in the release: indented JSON with a final newline.
+func (b *Bill) Encode() ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(b); err != nil {
+		return nil, fmt.Errorf("encode bill: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// SameBytes returns the index of the entry of a crate with those bytes, -1 where there is none.
+func (b *Bill) SameBytes(name, sum string) int {
+	for i, c := range b.Crates {
+		if c.Name == name && c.SHA256 == sum {
+			return i
+		}
+	}
+	return -1
+}
+
+// Crate returns the first entry of a crate, nil where there is none.
+func (b *Bill) Crate(name string) *BillCrate {
+	for i := range b.Crates {
+		if b.Crates[i].Name == name {
+			return &b.Crates[i]
+		}
+	}
+	return nil
+}
+
+// Bound returns the entry of a crate for a registry.
+func (b *Bill) Bound(name, registry string) *BillCrate {
+	for i := range b.Crates {
+		if b.Crates[i].Name == name && b.Crates[i].goesTo(registry) {
+			return &b.Crates[i]
+		}
+	}
+	return nil
+}
+
+// ByAsset returns the crate whose .crate file has that name, nil where there is none.
+func (b *Bill) ByAsset(name string) *BillCrate {
+	for i := range b.Crates {
+		if b.Crates[i].Asset == name {
+			return &b.Crates[i]
+		}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/config"
@@ -123,7 +124,7 @@ func (b *planner) branchReason() string {
 	if r.BranchCommit == b.snapshot.Checkout.Commit && r.BranchCommit != "" {
 		return "is there, at the tag's commit"
 	}
-	return "is made at " + short(b.snapshot.Checkout.Commit)
+	return "is made at " + Short(b.snapshot.Checkout.Commit)
 }
 
 func (b *planner) pack() {
@@ -132,7 +133,7 @@ func (b *planner) pack() {
 		needs = []string{key(KindBranch, b.snapshot.Remote.BranchName)}
 	}
 	s := converge.Step{Key: key(KindPackage, b.snapshot.Checkout.Tag.Name), Needs: needs,
-		Reason: fmt.Sprintf("%d crates from a clean clone of %s, verified without network and secrets", len(b.snapshot.Checkout.Crates), short(b.snapshot.Checkout.Commit))}
+		Reason: fmt.Sprintf("%d crates from a clean clone of %s, verified without network and secrets", len(b.snapshot.Checkout.Crates), Short(b.snapshot.Checkout.Commit))}
 	if b.snapshot.Remote.Ledger.Complete() {
 		s.Reason = "the draft holds every crate and its bill is authentic: nothing is packaged again"
 	}
@@ -208,7 +209,7 @@ func (b *planner) registries() {
 	var confirms []string
 	for _, r := range b.snapshot.Registries {
 		for _, c := range b.snapshot.Checkout.Crates {
-			if !contains(c.Registries, r.Name) {
+			if !slices.Contains(c.Registries, r.Name) {
 				continue
 			}
 			what := r.Name + "/" + c.Name + "@" + c.Version
@@ -249,7 +250,7 @@ func (b *planner) dependency(r Registry, name string) []string {
 			continue
 		}
 		homes := c.Registries
-		if contains(homes, r.Name) {
+		if slices.Contains(homes, r.Name) {
 			homes = []string{r.Name}
 		}
 		for _, home := range homes {
@@ -259,16 +260,8 @@ func (b *planner) dependency(r Registry, name string) []string {
 	return keys
 }
 
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
-}
-
-func short(sha string) string { return sha[:min(len(sha), 10)] }
+// Short is a commit as people write it.
+func Short(sha string) string { return sha[:min(len(sha), 10)] }
 
 // ruleOrder lists the rules that this snapshot was judged by, in the order in which a release meets them.
 func ruleOrder(s Snapshot) []string {

@@ -1,8 +1,6 @@
 package release
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/tagboat/tagboat/internal/converge"
@@ -94,7 +92,7 @@ func NewReport(command string, s Snapshot, p Plan) Report {
 
 // ErrorReport is the report of a run that ended before there was a plan.
 func ErrorReport(command string, err error) Report {
-	r := Report{Schema: ReportSchema, Command: command, Steps: []ReportStep{}, Problems: problems(err, "")}
+	r := Report{Schema: ReportSchema, Command: command, Steps: []ReportStep{}, Problems: Problems(err, "")}
 	switch problem.ExitCode(err) {
 	case problem.ExitStopped, problem.ExitUsage:
 		r.Outcome = Stopped
@@ -106,8 +104,8 @@ func ErrorReport(command string, err error) Report {
 	return r
 }
 
-// problems turns an error into what people read; one that nobody explained keeps its own text.
-func problems(err error, step string) []ReportProblem {
+// Problems turns an error into what people read; one that nobody explained keeps its own text.
+func Problems(err error, step string) []ReportProblem {
 	out := []ReportProblem{}
 	if err == nil {
 		return out
@@ -125,65 +123,6 @@ func problems(err error, step string) []ReportProblem {
 	return out
 }
 
-// finish writes the result of a run into the report.
-func (r *Report) finish(res converge.Result, x *steps, half Half) {
-	for i, s := range res.Steps {
-		step := &r.Steps[i]
-		step.Outcome, step.Attempts, step.ElapsedMS = string(s.Outcome.State), s.Attempts, s.Ended.Sub(s.Started).Milliseconds()
-		if s.Outcome.Reason != "" {
-			step.Reason = s.Outcome.Reason
-		}
-		if s.Outcome.State == converge.StateFailed {
-			r.Problems = append(r.Problems, problems(s.Err, s.Step.Key)...)
-		}
-	}
-	sum := res.Outcome()
-	if res.Invalid != nil {
-		r.Problems = append(r.Problems, problems(res.Invalid, "")...)
-	}
-	switch sum.Verdict {
-	case converge.VerdictDone:
-		r.Outcome = Released
-		if half == First && x.snap.Request.Detach {
-			r.Outcome = Started
-		}
-	case converge.VerdictWaiting:
-		r.Outcome = Waiting
-		if !sum.Until.IsZero() {
-			until := sum.Until.UTC().Truncate(time.Second)
-			r.Until = &until
-		}
-	case converge.VerdictStopped:
-		r.Outcome = Stopped
-	default:
-		r.Outcome = Failed
-	}
-	if sum.Interrupted {
-		r.Problems = append(r.Problems, ReportProblem{Summary: "the run was interrupted", Detail: r.doneSoFar(), Hint: "run it again: it goes on where it was"})
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.bill.Schema != "" {
-		bill := x.bill
-		r.Bill = &bill
-	}
-	if x.release.ID != 0 {
-		r.URL, r.Notes, r.Assets = x.release.HTMLURL, x.release.Body, assetsOf(x.release)
-	}
-	r.RunURL, r.Warnings = x.run.HTMLURL, x.warnings
-}
-
-// doneSoFar says what cannot be taken back.
-func (r *Report) doneSoFar() string {
-	published := 0
-	for _, s := range r.Steps {
-		if s.Kind == KindPublish && s.Outcome == string(converge.StateDone) {
-			published++
-		}
-	}
-	return fmt.Sprintf("%d uploads to registries are done; the rest was not begun or is looked at again", published)
-}
-
 // ExitCode returns the exit code of the run.
 func (r *Report) ExitCode() int {
 	switch r.Outcome {
@@ -196,6 +135,3 @@ func (r *Report) ExitCode() int {
 	}
 	return problem.ExitFailed
 }
-
-// errStopped tells apart a stop by findings from a fault; it never reaches a person.
-var errStopped = errors.New("stopped by a rule")

@@ -173,7 +173,7 @@ func judgeLedgerAgainstIndex(s Snapshot, r Registry) []Finding {
 	for _, c := range s.Remote.Ledger.Bill.Crates {
 		sum := r.Crates[c.Name].Checksum
 		if sum != "" && sum != c.SHA256 && c.goesTo(r.Name) {
-			out = append(out, differentBytes(r.Name, c.Name, c.Version, c.SHA256, sum))
+			out = append(out, DifferentBytes(r.Name, c.Name, c.Version, c.SHA256, sum))
 		}
 	}
 	return out
@@ -188,7 +188,8 @@ func (c BillCrate) goesTo(registry string) bool {
 	return false
 }
 
-func differentBytes(registry, name, version, ours, theirs string) Finding {
+// DifferentBytes is the finding that a registry has a version with other bytes than ours: nothing can mend that.
+func DifferentBytes(registry, name, version, ours, theirs string) Finding {
 	return Finding{Rule: "tag-moved", Severity: Stop, Summary: fmt.Sprintf("%s %s is on %s with other bytes", name, version, registry),
 		Detail: fmt.Sprintf("here   sha256 %s\nthere  sha256 %s", ours, theirs),
 		Hint:   "a published version cannot be replaced: release a new version, or find out with which toolchain or commit the published one was made"}

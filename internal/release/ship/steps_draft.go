@@ -1,11 +1,10 @@
-package release
+package ship
 
 import (
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,11 +15,9 @@ import (
 	"github.com/tagboat/tagboat/internal/converge"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/semver"
 )
-
-// billNext is the new bill while the old one still stands: there is no moment without a bill.
-const billNext = "bill.next.json"
 
 // draft finds or makes the draft release of the tag. Drafts have no address by tag, so they are found by listing; a
 // lost answer may leave two, of which the one with more assets is kept.
@@ -45,7 +42,7 @@ func (x *steps) draft(ctx context.Context) (converge.Outcome, error) {
 	if err != nil {
 		return converge.Outcome{}, err
 	}
-	rel, err = x.world.Forge.CreateDraft(ctx, forge.DraftRequest{Tag: tag, Name: x.snap.Title(), Body: notes, Prerelease: x.snap.prerelease(v)})
+	rel, err = x.world.Forge.CreateDraft(ctx, forge.DraftRequest{Tag: tag, Name: x.snap.Title(), Body: notes, Prerelease: x.snap.Prerelease(v)})
 	if err != nil {
 		return converge.Outcome{}, releaseDenied(err, "make the draft release")
 	}
@@ -63,22 +60,6 @@ func releaseDenied(err error, what string) error {
 		detail += "\nGitHub accepts: " + fe.Accepted
 	}
 	return halt(problem.Error{Summary: "the token may not " + what, Detail: detail, Hint: "the job needs `permissions: contents: write`", Err: err})
-}
-
-// Title is the release's name.
-func (s Snapshot) Title() string {
-	tag := s.Checkout.Tag
-	return strings.NewReplacer("{tag}", tag.Name, "{version}", tag.Version, "{crate}", tag.Crate).Replace(s.Config.Release.Title)
-}
-
-func (s Snapshot) prerelease(v semver.Version) bool {
-	switch s.Config.Release.Prerelease {
-	case "always":
-		return true
-	case "never":
-		return false
-	}
-	return v.IsPre()
 }
 
 func (x *steps) keep(rel forge.Release) {
@@ -122,41 +103,15 @@ func (x *steps) notes(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	return Notes(x.snap, x.bill, generated), nil
-}
-
-// maxNotes is GitHub's limit for a release's text, in characters.
-const maxNotes = 125_000
-
-// Notes fills the configured template: the changelog's section, GitHub's generated notes, the table of crates. What
-// is filled in is not read again for placeholders.
-func Notes(s Snapshot, b Bill, generated string) string {
-	template := s.Config.Release.Notes
-	if template == "" {
-		template = "{changelog}\n\n{generated}\n\n{crates}"
-	}
-	var crates strings.Builder
-	crates.WriteString("| Crate | Version | SHA-256 |\n|---|---|---|\n")
-	for _, c := range b.Crates {
-		fmt.Fprintf(&crates, "| %s | %s | `%s` |\n", c.Name, c.Version, c.SHA256)
-	}
-	tag := s.Checkout.Tag
-	text := strings.NewReplacer("{tag}", tag.Name, "{version}", tag.Version, "{crate}", tag.Crate,
-		"{changelog}", s.Checkout.Changelog.Section, "{generated}", generated, "{crates}", crates.String()).Replace(template)
-	text = strings.TrimSpace(text) + "\n"
-	if r := []rune(text); len(r) > maxNotes {
-		cut := "\n\n(The notes are longer than GitHub allows; the changelog has all of them.)\n"
-		text = string(r[:maxNotes-len(cut)]) + cut
-	}
-	return text
+	return release.Notes(x.snap, x.bill, generated), nil
 }
 
 // asset puts one file into the release.
 func (x *steps) asset(ctx context.Context, step converge.Step) (converge.Outcome, error) {
-	name := strings.TrimPrefix(step.Key, KindAsset+"/")
+	name := strings.TrimPrefix(step.Key, release.KindAsset+"/")
 	switch step.Args["source"] {
 	case "crate":
-		c := x.bill.byAsset(name)
+		c := x.bill.ByAsset(name)
 		if c == nil {
 			return converge.Skipped("the same bytes go to another registry too and are stored once"), nil
 		}
@@ -170,19 +125,6 @@ func (x *steps) asset(ctx context.Context, step converge.Step) (converge.Outcome
 		}
 	}
 	return converge.Outcome{}, fmt.Errorf("asset %s: the bill does not name it", name)
-}
-
-// Sums is the SHA256SUMS file: one line for each crate and artifact, sorted by name, as sha256sum -c reads it.
-func (b *Bill) Sums() []byte {
-	var lines []string
-	for _, c := range b.Crates {
-		lines = append(lines, c.SHA256+"  "+c.Asset+"\n")
-	}
-	for _, a := range b.Artifacts {
-		lines = append(lines, a.SHA256+"  "+a.Name+"\n")
-	}
-	sort.Slice(lines, func(i, j int) bool { return lines[i][64:] < lines[j][64:] })
-	return []byte(strings.Join(lines, ""))
 }
 
 func (x *steps) putFile(ctx context.Context, name, sum string, size int64) (converge.Outcome, error) {
@@ -338,27 +280,27 @@ func (x *steps) putBill(ctx context.Context) (converge.Outcome, error) {
 	if err != nil {
 		return converge.Outcome{}, err
 	}
-	old, err := x.findAsset(ctx, BillName)
+	old, err := x.findAsset(ctx, release.BillName)
 	if err != nil {
 		return converge.Outcome{}, err
 	}
 	sum := sha256.Sum256(content)
-	u := upload{name: BillName, sum: hex.EncodeToString(sum[:]), size: int64(len(content))}
+	u := upload{name: release.BillName, sum: hex.EncodeToString(sum[:]), size: int64(len(content))}
 	if old != nil {
 		same, err := x.holds(ctx, *old, u)
 		if err != nil || same {
 			return converge.Already("is there with our digest"), err
 		}
-	} else if half, err := x.findAsset(ctx, billNext); err != nil || half == nil {
+	} else if half, err := x.findAsset(ctx, release.BillNext); err != nil || half == nil {
 		if err != nil {
 			return converge.Outcome{}, err
 		}
-		return x.putBytes(ctx, BillName, content)
+		return x.putBytes(ctx, release.BillName, content)
 	}
 	if !x.currentRelease().Draft {
 		return converge.Skipped("the release is public: its bill stays as it is"), nil
 	}
-	if _, err := x.putBytes(ctx, billNext, content); err != nil {
+	if _, err := x.putBytes(ctx, release.BillNext, content); err != nil {
 		return converge.Outcome{}, err
 	}
 	defer x.distrust()
@@ -367,26 +309,14 @@ func (x *steps) putBill(ctx context.Context) (converge.Outcome, error) {
 			return converge.Outcome{}, err
 		}
 	}
-	next, err := x.findAsset(ctx, billNext)
+	next, err := x.findAsset(ctx, release.BillNext)
 	if err != nil || next == nil {
-		return converge.Outcome{}, errors.Join(err, &transient{fmt.Errorf("rename %s: it is gone", billNext)})
+		return converge.Outcome{}, errors.Join(err, &transient{fmt.Errorf("rename %s: it is gone", release.BillNext)})
 	}
-	if _, err := x.world.Forge.RenameAsset(ctx, next.ID, BillName); err != nil {
+	if _, err := x.world.Forge.RenameAsset(ctx, next.ID, release.BillName); err != nil {
 		return converge.Outcome{}, err
 	}
 	return converge.DoneBecause("replaced"), nil
-}
-
-// Encode returns the bill as it stands in the release: indented JSON with a final newline.
-func (b *Bill) Encode() ([]byte, error) {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(b); err != nil {
-		return nil, fmt.Errorf("encode bill: %w", err)
-	}
-	return out.Bytes(), nil
 }
 
 // seal writes the times of the confirmations into the bill.
@@ -446,7 +376,7 @@ func (x *steps) public(ctx context.Context) (converge.Outcome, error) {
 // makeLatest keeps a patch of an older line, and a pre-release, from becoming the repository's latest release.
 func (x *steps) makeLatest() string {
 	v, err := semver.Parse(x.snap.Checkout.Tag.Version)
-	if err != nil || x.snap.prerelease(v) || x.snap.Checkout.Tag.Crate != "" {
+	if err != nil || x.snap.Prerelease(v) || x.snap.Checkout.Tag.Crate != "" {
 		return "false"
 	}
 	if latest, err := semver.Parse(x.snap.Remote.Latest); err == nil && v.Compare(latest) < 0 {

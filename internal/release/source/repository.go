@@ -1,4 +1,5 @@
-package release
+// Package source reads the commit of a release from a local git repository, with the real cargo in the build zone.
+package source
 
 import (
 	"context"
@@ -17,6 +18,9 @@ import (
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/observe"
+	"github.com/tagboat/tagboat/internal/secret"
 )
 
 // Repository is a Source over a local git repository and the real cargo in a build zone. Close removes what it made.
@@ -24,10 +28,9 @@ type Repository struct {
 	Repo    *git.Repo
 	Scratch string // an existing folder of this run alone
 
-	// Indexes says where registries really are, by alias; it overrides what the checkout configures. CratesIO, when
-	// set, is a sparse index that stands for crates.io. Both are for rehearsals.
-	Indexes  map[string]string
-	CratesIO string
+	// Stands says which sparse index the build zone's cargo reads instead of another, by the identity of the other: a
+	// gate for a registry that wants a token, an embedded registry in a rehearsal. The packaged bytes do not change.
+	Stands map[string]string
 
 	mu        sync.Mutex
 	zone      *zone.Zone
@@ -51,8 +54,8 @@ func (r *Repository) Close() error {
 
 // Checkout clones the commit that the request names and reads it. Without a tag and a branch it reads HEAD, for checks
 // before there is a tag; the version is then the crates' own.
-func (r *Repository) Checkout(ctx context.Context, req Request) (Checkout, config.Config, error) {
-	var c Checkout
+func (r *Repository) Checkout(ctx context.Context, req release.Request) (release.Checkout, config.Config, error) {
+	var c release.Checkout
 	cfg, err := r.configAt(ctx, "HEAD")
 	if err != nil {
 		return c, cfg, err
@@ -97,26 +100,26 @@ func (r *Repository) configAt(ctx context.Context, rev string) (config.Config, e
 }
 
 // tag finds the tag that the request is about and what it points to here.
-func (r *Repository) tag(ctx context.Context, cfg config.Config, req Request) (Tag, error) {
-	form := TagForm{Template: cfg.Tags.Template, TwoPart: cfg.Tags.TwoPart}
+func (r *Repository) tag(ctx context.Context, cfg config.Config, req release.Request) (release.Tag, error) {
+	form := release.TagForm{Template: cfg.Tags.Template, TwoPart: cfg.Tags.TwoPart}
 	name := req.Tag
 	if name == "" && req.Branch != "" {
 		ok := false
-		if name, ok = BranchForm(cfg.Branches.Release).Tag(req.Branch); !ok {
-			return Tag{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("branch %s is not a release branch", req.Branch),
+		if name, ok = release.BranchForm(cfg.Branches.Release).Tag(req.Branch); !ok {
+			return release.Tag{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("branch %s is not a release branch", req.Branch),
 				Hint: "release branches are named " + cfg.Branches.Release + "; start the workflow on one of them, or give --tag"}
 		}
 	}
 	if name == "" {
-		return Tag{}, nil
+		return release.Tag{}, nil
 	}
 	tag, err := form.Parse(name)
 	if err != nil {
-		return Tag{}, err
+		return release.Tag{}, err
 	}
 	there, err := r.Repo.Tag(ctx, name)
 	if errors.Is(err, git.ErrNotFound) {
-		return Tag{}, r.noTag(ctx, name)
+		return release.Tag{}, r.noTag(ctx, name)
 	}
 	tag.Commit, tag.Annotated = there.Commit, there.Annotated
 	return tag, err
@@ -133,7 +136,7 @@ func (r *Repository) noTag(ctx context.Context, name string) error {
 
 // open makes the build zone and loads the workspace in it: even asking cargo for the crates may start a program that
 // the repository names.
-func (r *Repository) open(ctx context.Context, c *Checkout) error {
+func (r *Repository) open(ctx context.Context, c *release.Checkout) error {
 	demand := zone.Report
 	if r.config.Package.Isolation == "require" {
 		demand = zone.Require
@@ -161,14 +164,14 @@ func (r *Repository) open(ctx context.Context, c *Checkout) error {
 	if v, err := cargo.ParseCargoVersion(c.Toolchain); err != nil {
 		return err
 	} else if p := cargo.ToolchainProblem(v); p != nil {
-		c.Findings = append(c.Findings, Finding{Rule: "toolchain", Severity: Stop, Summary: p.Summary, Detail: p.Detail, Hint: p.Hint})
+		c.Findings = append(c.Findings, release.Finding{Rule: "toolchain", Severity: release.Stop, Summary: p.Summary, Detail: p.Detail, Hint: p.Hint})
 	}
 	r.workspace, err = cargo.Load(ctx, run, r.clone.Dir)
 	return err
 }
 
 // readCrates picks the crates of this release and judges the manifests.
-func (r *Repository) readCrates(c *Checkout) error {
+func (r *Repository) readCrates(c *release.Checkout) error {
 	w := r.workspace
 	c.Indexes = w.Registries
 	homes := map[string][]string{}
@@ -188,14 +191,14 @@ func (r *Repository) readCrates(c *Checkout) error {
 	var cycle *cargo.CycleError
 	if errors.As(err, &cycle) {
 		p := cycle.Problem()
-		c.Findings = append(c.Findings, Finding{Rule: "manifest-lint", Severity: Stop, Summary: p.Summary, Detail: p.Detail, Hint: p.Hint, File: p.File, Line: p.Line})
+		c.Findings = append(c.Findings, release.Finding{Rule: "manifest-lint", Severity: release.Stop, Summary: p.Summary, Detail: p.Detail, Hint: p.Hint, File: p.File, Line: p.Line})
 		graph = cargo.Graph{Order: names}
 	} else if err != nil {
 		return err
 	}
 	for _, name := range graph.Order {
 		p, _ := w.Member(name)
-		c.Crates = append(c.Crates, Crate{Name: name, Version: p.Version, Manifest: p.Manifest, Line: p.VersionAt.Line, Registries: homes[name], Needs: graph.Needs[name]})
+		c.Crates = append(c.Crates, release.Crate{Name: name, Version: p.Version, Manifest: p.Manifest, Line: p.VersionAt.Line, Registries: homes[name], Needs: graph.Needs[name]})
 	}
 	for _, p := range w.Members {
 		if homes[p.Name] == nil {
@@ -216,44 +219,44 @@ func excluded(patterns []string, name string) bool {
 }
 
 // judge asks the lints that read the workspace.
-func (r *Repository) judge(c *Checkout) {
+func (r *Repository) judge(c *release.Checkout) {
 	w := r.workspace
 	if c.Tag.Name == "" && len(c.Crates) > 0 {
 		c.Tag.Version = c.Crates[0].Version // a check before there is a tag: the version is the crates' own
-		form := TagForm{Template: r.config.Tags.Template, TwoPart: r.config.Tags.TwoPart}
+		form := release.TagForm{Template: r.config.Tags.Template, TwoPart: r.config.Tags.TwoPart}
 		if form.PerCrate() {
 			c.Tag.Crate = c.Crates[0].Name
 		}
 		c.Tag.Name = form.Format(c.Tag.Crate, c.Tag.Version)
 		c.Tag.Crate = ""
 	}
-	if form := (TagForm{Template: r.config.Tags.Template}); !form.PerCrate() {
-		c.add("tag-version", w.VersionsAgree(c.Tag.Version))
-		c.add("sibling-requirement", w.Siblings(c.Tag.Version))
+	if form := (release.TagForm{Template: r.config.Tags.Template}); !form.PerCrate() {
+		add(c, "tag-version", w.VersionsAgree(c.Tag.Version))
+		add(c, "sibling-requirement", w.Siblings(c.Tag.Version))
 	} else {
 		for _, crate := range c.Crates {
 			if c.Tag.Crate != "" && crate.Version != c.Tag.Version {
-				c.Findings = append(c.Findings, Finding{Rule: "tag-version", Severity: Stop, Summary: fmt.Sprintf("the version of %s is %s, not %s", crate.Name, crate.Version, c.Tag.Version), File: crate.Manifest, Line: crate.Line, Hint: "tag the commit that has it"})
+				c.Findings = append(c.Findings, release.Finding{Rule: "tag-version", Severity: release.Stop, Summary: fmt.Sprintf("the version of %s is %s, not %s", crate.Name, crate.Version, c.Tag.Version), File: crate.Manifest, Line: crate.Line, Hint: "tag the commit that has it"})
 			}
 		}
-		c.add("sibling-requirement", w.Siblings(""))
+		add(c, "sibling-requirement", w.Siblings(""))
 	}
-	c.add("manifest-lint", cargo.Lint(w, w.Registries))
-	c.add("lock-current", w.LockFindings())
+	add(c, "manifest-lint", cargo.Lint(w, w.Registries))
+	add(c, "lock-current", w.LockFindings())
 }
 
-func (c *Checkout) add(rule string, found []cargo.Finding) {
+func add(c *release.Checkout, rule string, found []cargo.Finding) {
 	for _, f := range found {
-		severity := Stop
+		severity := release.Stop
 		if f.Warn {
-			severity = Warn
+			severity = release.Warn
 		}
-		c.Findings = append(c.Findings, Finding{Rule: rule, Severity: severity, Summary: f.Summary, Detail: f.Detail, Hint: f.Hint, File: f.At.File, Line: f.At.Line})
+		c.Findings = append(c.Findings, release.Finding{Rule: rule, Severity: severity, Summary: f.Summary, Detail: f.Detail, Hint: f.Hint, File: f.At.File, Line: f.At.Line})
 	}
 }
 
 // readTexts reads the changelog and the workflows of the commit.
-func (r *Repository) readTexts(c *Checkout) error {
+func (r *Repository) readTexts(c *release.Checkout) error {
 	root, err := os.OpenRoot(r.clone.Dir) // links must not lead out of the checkout
 	if err != nil {
 		return err
@@ -264,7 +267,7 @@ func (r *Repository) readTexts(c *Checkout) error {
 		name = strings.ReplaceAll(name, "{crate}", m.Dir())
 	}
 	if text, err := root.ReadFile(filepath.FromSlash(path.Clean(name))); err == nil {
-		c.Changelog = Changelog{Path: name}
+		c.Changelog = release.Changelog{Path: name}
 		c.Changelog.Section, c.Changelog.Found = ChangelogSection(string(text), c.Tag.Version, r.config.Tags.TwoPart)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read changelog: %w", err)
@@ -306,12 +309,50 @@ func workflowFiles(root *os.Root) ([]WorkflowFile, error) {
 }
 
 // Package packages crates of the checkout in its build zone.
-func (r *Repository) Package(ctx context.Context, order PackageOrder) (*cargo.Packaged, error) {
+func (r *Repository) Package(ctx context.Context, order observe.PackageOrder) (*cargo.Packaged, error) {
 	p := r.config.Package
-	req := cargo.PackageRequest{Source: r.clone, Crates: order.Crates, Registry: order.Registry.Name, Indexes: r.indexes(), ReplaceCratesIO: r.CratesIO,
+	req := cargo.PackageRequest{Source: r.clone, Crates: order.Crates, Registry: order.Registry.Name, Indexes: r.indexes(), ReplaceCratesIO: r.Stands[cratesIOIndex],
 		Locked: mode(p.Locked), Verify: mode(p.Verify), Features: p.Features, Out: order.Out, Progress: order.Progress}
 	return cargo.PackageAll(ctx, r.zone, req)
 }
+
+// Publish runs `cargo publish` for one crate, for publisher = "cargo". The crate was verified before, so cargo starts no
+// code of the crate; it runs from an empty folder, where neither the repository's .cargo/config.toml nor its
+// rust-toolchain.toml can name a program. The token is in its environment all the same, which is why this is not the
+// default.
+func (r *Repository) Publish(ctx context.Context, order observe.PackageOrder, token secret.Value) error {
+	p, ok := r.workspace.Member(order.Crates[0])
+	if !ok {
+		return fmt.Errorf("publish %s: not in the workspace", order.Crates[0])
+	}
+	env := map[string]string{"CARGO_REGISTRY_TOKEN": token.Reveal()}
+	argv := []string{"cargo", "publish", "--no-verify", "--manifest-path", filepath.Join(r.clone.Dir, filepath.FromSlash(p.Manifest))}
+	if r.config.Package.Locked {
+		argv = append(argv, "--locked")
+	}
+	for alias, index := range r.indexes() {
+		env["CARGO_REGISTRIES_"+envName(alias)+"_INDEX"] = index
+	}
+	if name := order.Registry.Name; name != cargo.CratesIO {
+		argv = append(argv, "--registry", name)
+		env = withToken(env, envName(name), token)
+	}
+	out, err := r.zone.Run(ctx, zone.Command{Dir: r.zone.Home(), Argv: argv, Network: zone.Open, Env: env})
+	if err == nil {
+		err = out.Err()
+	}
+	return err
+}
+
+func withToken(env map[string]string, alias string, token secret.Value) map[string]string {
+	delete(env, "CARGO_REGISTRY_TOKEN")
+	env["CARGO_REGISTRIES_"+alias+"_TOKEN"] = token.Reveal()
+	env["CARGO_REGISTRIES_"+alias+"_CREDENTIAL_PROVIDER"] = "cargo:token"
+	return env
+}
+
+// envName is how cargo spells a registry's name in environment variables.
+func envName(alias string) string { return strings.ToUpper(strings.ReplaceAll(alias, "-", "_")) }
 
 func mode(on bool) cargo.Mode {
 	if on {
@@ -331,8 +372,7 @@ func (r *Repository) indexes() map[string]string {
 			out[alias] = c.Index
 		}
 	}
-	for alias, index := range r.Indexes {
-		out[alias] = index
-	}
 	return out
 }
+
+const cratesIOIndex = "https://github.com/rust-lang/crates.io-index"

@@ -1,4 +1,4 @@
-package release
+package ship
 
 import (
 	"context"
@@ -11,16 +11,18 @@ import (
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/observe"
 )
 
 // steps does the steps of one plan. What one step learns and a later one needs is here; nothing of it has to survive
 // the process, since every step looks at the world first.
 type steps struct {
-	world World
-	snap  Snapshot
+	world observe.World
+	snap  release.Snapshot
 
 	mu        sync.Mutex
-	bill      Bill
+	bill      release.Bill
 	files     map[string]string // asset name -> local file of this run
 	release   forge.Release
 	stale     bool // the assets of release must be listed again before they are believed
@@ -29,7 +31,7 @@ type steps struct {
 	warnings  []string             // what registries said to accepted uploads
 }
 
-func newSteps(w World, s Snapshot) *steps {
+func newSteps(w observe.World, s release.Snapshot) *steps {
 	x := &steps{world: w, snap: s, files: map[string]string{}, confirmed: map[string]time.Time{}}
 	if l := s.Remote.Ledger; l.Complete() {
 		x.bill = *l.Bill
@@ -52,29 +54,29 @@ func halt(p problem.Error) error {
 // Do does one step: look, compare, act, look again.
 func (x *steps) Do(ctx context.Context, step converge.Step) (converge.Outcome, error) {
 	switch step.Kind {
-	case KindCheck:
+	case release.KindCheck:
 		return x.check(step)
-	case KindBranch:
+	case release.KindBranch:
 		return x.branch(ctx)
-	case KindDispatch:
+	case release.KindDispatch:
 		return x.dispatch(ctx)
-	case KindPackage:
+	case release.KindPackage:
 		return x.pack(ctx)
-	case KindCompare:
+	case release.KindCompare:
 		return x.compare(ctx)
-	case KindDraft:
+	case release.KindDraft:
 		return x.draft(ctx)
-	case KindAsset:
+	case release.KindAsset:
 		return x.asset(ctx, step)
-	case KindLedger:
+	case release.KindLedger:
 		return x.ledger(ctx)
-	case KindPublish:
+	case release.KindPublish:
 		return x.publish(ctx, step)
-	case KindConfirm:
+	case release.KindConfirm:
 		return x.confirm(ctx, step)
-	case KindSeal:
+	case release.KindSeal:
 		return x.seal(ctx)
-	case KindRelease:
+	case release.KindRelease:
 		return x.public(ctx)
 	}
 	return converge.Outcome{}, fmt.Errorf("step %s: unknown kind %q", step.Key, step.Kind)
@@ -82,7 +84,7 @@ func (x *steps) Do(ctx context.Context, step converge.Step) (converge.Outcome, e
 
 // check repeats what was judged when the plan was made.
 func (x *steps) check(step converge.Step) (converge.Outcome, error) {
-	if step.Args["severity"] == string(Stop) {
+	if step.Args["severity"] == string(release.Stop) {
 		return converge.Outcome{}, halt(problem.Error{Summary: step.Reason})
 	}
 	return converge.Already(step.Reason), nil
@@ -110,14 +112,14 @@ func (x *steps) branch(ctx context.Context) (converge.Outcome, error) {
 			return converge.Outcome{}, err
 		}
 		if got == want {
-			return converge.DoneBecause("made at " + short(want)), nil
+			return converge.DoneBecause("made at " + release.Short(want)), nil
 		}
 	}
 	switch {
 	case got == want:
 		return converge.Already("is there, at the tag's commit"), nil
 	case x.relaxed("release-branch"):
-		return converge.Already(fmt.Sprintf("is at %s, the tag at %s; the rule release-branch is relaxed", short(got), short(want))), nil
+		return converge.Already(fmt.Sprintf("is at %s, the tag at %s; the rule release-branch is relaxed", release.Short(got), release.Short(want))), nil
 	}
 	return converge.Outcome{}, halt(problem.Error{Summary: fmt.Sprintf("branch %s is at another commit than tag %s", name, x.snap.Checkout.Tag.Name),
 		Detail: fmt.Sprintf("branch  %s\ntag     %s", got, want)})
@@ -145,7 +147,7 @@ func (x *steps) relaxed(rule string) bool { return x.snap.Config.Rules[rule].Rel
 // dispatch starts the release workflow and follows it: starting and awaiting are one step, since a start without an
 // answer can only be judged by looking for the run.
 func (x *steps) dispatch(ctx context.Context) (converge.Outcome, error) {
-	if r := x.snap.publicRelease(); r != nil && x.snap.Remote.Ledger.Complete() {
+	if r := x.snap.Public(); r != nil && x.snap.Remote.Ledger.Complete() {
 		return converge.Skipped("the release is public: " + r.URL), nil
 	}
 	run, err := x.findRun(ctx)
@@ -191,7 +193,7 @@ func (x *steps) findRun(ctx context.Context) (forge.Run, error) {
 	}
 	for _, r := range runs {
 		ours := r.Event == "workflow_dispatch" && r.HeadSHA == x.snap.Checkout.Commit
-		if ours && (r.Status != "completed" || r.Conclusion == "success" && x.snap.publicRelease() != nil) {
+		if ours && (r.Status != "completed" || r.Conclusion == "success" && x.snap.Public() != nil) {
 			return r, nil
 		}
 	}
@@ -263,16 +265,6 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	}
-}
-
-// publicRelease returns the published release with our tag, if there is one.
-func (s Snapshot) publicRelease() *Release {
-	for i, r := range s.Remote.Releases {
-		if !r.Draft {
-			return &s.Remote.Releases[i]
-		}
-	}
-	return nil
 }
 
 // client returns the client of one of the release's registries.

@@ -1,4 +1,5 @@
-package release
+// Package artifact turns local files and folders into what a release can hold.
+package artifact
 
 import (
 	"archive/tar"
@@ -10,19 +11,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sort"
 	"strings"
 	"time"
 
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/release"
 )
 
-// FindArtifacts resolves globs relative to dir. A pattern that matches nothing is an error: a release without the
+// Find resolves globs relative to dir. A pattern that matches nothing is an error: a release without the
 // file that was asked for is not the release that was asked for. A folder becomes NAME.tar.gz.
-func FindArtifacts(dir string, globs []string) ([]Artifact, error) {
+func Find(dir string, globs []string) ([]release.Artifact, error) {
 	seen := map[string]string{}
-	var out []Artifact
+	var out []release.Artifact
 	for _, glob := range globs {
 		pattern := glob
 		if !filepath.IsAbs(pattern) {
@@ -37,7 +38,7 @@ func FindArtifacts(dir string, globs []string) ([]Artifact, error) {
 				Hint: "was the build job's artifact downloaded before this step?"}
 		}
 		for _, path := range paths {
-			a, err := artifact(path)
+			a, err := one(path)
 			if err != nil {
 				return nil, err
 			}
@@ -55,38 +56,30 @@ func FindArtifacts(dir string, globs []string) ([]Artifact, error) {
 	return out, nil
 }
 
-// assetName is what GitHub makes of a file name: other characters become dots.
-var assetName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
-
-// AssetName returns the name under which the forge keeps a file.
-func AssetName(name string) string {
-	return strings.Trim(assetName.ReplaceAllString(name, "."), ".")
-}
-
-func artifact(path string) (Artifact, error) {
+func one(path string) (release.Artifact, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return Artifact{}, fmt.Errorf("artifact %s: %w", path, err)
+		return release.Artifact{}, fmt.Errorf("artifact %s: %w", path, err)
 	}
-	a := Artifact{Name: AssetName(filepath.Base(path)), Path: path, Folder: info.IsDir(), Size: info.Size()}
+	a := release.Artifact{Name: release.AssetName(filepath.Base(path)), Path: path, Folder: info.IsDir(), Size: info.Size()}
 	if a.Folder {
 		a.Name += ".tar.gz"
 		a.Size = 0
 	}
-	reserved := a.Name == BillName || a.Name == billNext || a.Name == SumsName || strings.HasSuffix(a.Name, ".crate")
+	reserved := a.Name == release.BillName || a.Name == release.BillNext || a.Name == release.SumsName || strings.HasSuffix(a.Name, ".crate")
 	switch {
 	case a.Name == "" || reserved:
-		return Artifact{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("an artifact cannot be named %q", filepath.Base(path)), Hint: "bill.json, SHA256SUMS and .crate files are made by Tagboat"}
+		return release.Artifact{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("an artifact cannot be named %q", filepath.Base(path)), Hint: "bill.json, SHA256SUMS and .crate files are made by Tagboat"}
 	case !a.Folder && a.Size == 0:
-		return Artifact{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("artifact %s is empty", path), Hint: "GitHub refuses empty assets"}
+		return release.Artifact{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("artifact %s is empty", path), Hint: "GitHub refuses empty assets"}
 	case a.Size >= 2<<30:
-		return Artifact{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("artifact %s has %d bytes", path, a.Size), Hint: "GitHub's limit is below 2 GiB for each asset"}
+		return release.Artifact{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("artifact %s has %d bytes", path, a.Size), Hint: "GitHub's limit is below 2 GiB for each asset"}
 	}
 	return a, nil
 }
 
-// sumFile returns the SHA-256 and the size of a file.
-func sumFile(path string) (sum string, size int64, err error) {
+// Sum returns the SHA-256 and the size of a file.
+func Sum(path string) (sum string, size int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", 0, err
@@ -97,9 +90,9 @@ func sumFile(path string) (sum string, size int64, err error) {
 	return hex.EncodeToString(h.Sum(nil)), size, err
 }
 
-// archive writes a folder as a .tar.gz that depends on the names, the bytes and the execute bits alone: sorted, with
+// Archive writes a folder as a .tar.gz that depends on the names, the bytes and the execute bits alone: sorted, with
 // a fixed time and owner. Links stay links; devices and sockets are refused.
-func archive(folder, to string) (err error) {
+func Archive(folder, to string) (err error) {
 	out, err := os.Create(to)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package release
+package observe
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -17,6 +18,8 @@ import (
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/artifact"
 	"github.com/tagboat/tagboat/internal/semver"
 )
 
@@ -26,15 +29,15 @@ const maxBill = 16 << 20
 // parallelLooks is how many questions an observation asks at the same time.
 const parallelLooks = 16
 
-// Observe looks at the world and returns the snapshot that a plan is made from. It writes nothing. What a rule must
+// Snapshot looks at the world and returns the snapshot that a plan is made from. It writes nothing. What a rule must
 // judge comes back in the snapshot; an error means that the world could not be seen.
-func Observe(ctx context.Context, w World, req Request) (Snapshot, error) {
-	s := Snapshot{Schema: SnapshotSchema, TakenAt: time.Now().UTC().Truncate(time.Second), Request: req}
+func Snapshot(ctx context.Context, w World, req release.Request) (release.Snapshot, error) {
+	s := release.Snapshot{Schema: release.SnapshotSchema, TakenAt: time.Now().UTC().Truncate(time.Second), Request: req}
 	var err error
 	if s.Checkout, s.Config, err = w.Source.Checkout(ctx, req); err != nil {
 		return s, err
 	}
-	if s.Artifacts, err = FindArtifacts(w.WorkingDir, append(append([]string{}, s.Config.Release.Artifacts...), req.Artifacts...)); err != nil {
+	if s.Artifacts, err = artifact.Find(w.WorkingDir, append(append([]string{}, s.Config.Release.Artifacts...), req.Artifacts...)); err != nil {
 		return s, err
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -51,12 +54,12 @@ func Observe(ctx context.Context, w World, req Request) (Snapshot, error) {
 			return err
 		})
 	} else {
-		s.Remote.BranchName = BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)
+		s.Remote.BranchName = release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)
 	}
 	return s, g.Wait()
 }
 
-func observeRegistries(ctx context.Context, w World, cfg config.Config, c Checkout) ([]Registry, error) {
+func observeRegistries(ctx context.Context, w World, cfg config.Config, c release.Checkout) ([]release.Registry, error) {
 	homes := map[string][]string{}
 	for _, crate := range c.Crates {
 		for _, r := range crate.Registries {
@@ -68,15 +71,15 @@ func observeRegistries(ctx context.Context, w World, cfg config.Config, c Checko
 		names = append(names, name)
 	}
 	sort.Strings(names)
-	out := make([]Registry, len(names))
+	out := make([]release.Registry, len(names))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, name := range names {
 		g.Go(func() error {
-			index := c.index(cfg, name)
-			out[i] = Registry{Name: name, Index: index, Crates: map[string]IndexState{}}
+			index := indexOf(c, cfg, name)
+			out[i] = release.Registry{Name: name, Index: index, Crates: map[string]release.IndexState{}}
 			client, err := w.Registry(name, index)
 			if err != nil {
-				out[i].Access = Access{Asked: true, Problem: err.Error(), Hint: fmt.Sprintf("[registries.%s] in .cargo/config.toml or tagboat.toml says where its index is", name)}
+				out[i].Access = release.Access{Asked: true, Problem: err.Error(), Hint: fmt.Sprintf("[registries.%s] in .cargo/config.toml or tagboat.toml says where its index is", name)}
 				return nil
 			}
 			reg := client.Registry()
@@ -94,16 +97,16 @@ func observeRegistries(ctx context.Context, w World, cfg config.Config, c Checko
 	return out, g.Wait()
 }
 
-// index returns where a registry's index is: tagboat.toml before .cargo/config.toml.
-func (c Checkout) index(cfg config.Config, name string) string {
+// indexOf returns where a registry's index is: tagboat.toml before .cargo/config.toml.
+func indexOf(c release.Checkout, cfg config.Config, name string) string {
 	if r, ok := cfg.Registries[name]; ok && r.Index != "" {
 		return r.Index
 	}
 	return c.Indexes[name]
 }
 
-func observeAccess(ctx context.Context, client *registry.Client) (Access, error) {
-	a := Access{Asked: true}
+func observeAccess(ctx context.Context, client *registry.Client) (release.Access, error) {
+	a := release.Access{Asked: true}
 	got, err := client.Check(ctx)
 	var re *registry.Error
 	switch {
@@ -118,12 +121,12 @@ func observeAccess(ctx context.Context, client *registry.Client) (Access, error)
 	return a, nil
 }
 
-func observeIndex(ctx context.Context, client *registry.Client, r *Registry, crates []Crate) error {
+func observeIndex(ctx context.Context, client *registry.Client, r *release.Registry, crates []release.Crate) error {
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallelLooks)
 	for _, c := range crates {
-		if !contains(c.Registries, r.Name) {
+		if !slices.Contains(c.Registries, r.Name) {
 			continue
 		}
 		g.Go(func() error {
@@ -131,7 +134,7 @@ func observeIndex(ctx context.Context, client *registry.Client, r *Registry, cra
 			if err != nil {
 				return err
 			}
-			state := IndexState{Exists: len(entries) > 0}
+			state := release.IndexState{Exists: len(entries) > 0}
 			if e, ok := registry.Find(entries, c.Version); ok {
 				state.Checksum, state.Yanked = e.Checksum, e.Yanked
 			}
@@ -144,8 +147,8 @@ func observeIndex(ctx context.Context, client *registry.Client, r *Registry, cra
 	return g.Wait()
 }
 
-func forecast(reg registry.Registry, r Registry, now time.Time) Forecast {
-	var f Forecast
+func forecast(reg registry.Registry, r release.Registry, now time.Time) release.Forecast {
+	var f release.Forecast
 	for _, state := range r.Crates {
 		switch {
 		case state.Checksum != "":
@@ -160,8 +163,8 @@ func forecast(reg registry.Registry, r Registry, now time.Time) Forecast {
 	return f
 }
 
-func observeRemote(ctx context.Context, w World, s Snapshot) (Remote, error) {
-	r := Remote{Asked: true, BranchName: BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)}
+func observeRemote(ctx context.Context, w World, s release.Snapshot) (release.Remote, error) {
+	r := release.Remote{Asked: true, BranchName: release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)}
 	repo, err := w.Forge.Repository(ctx)
 	if err != nil {
 		return r, unreachable(err, s.Repository)
@@ -183,7 +186,7 @@ func observeRemote(ctx context.Context, w World, s Snapshot) (Remote, error) {
 			return ctx.Err()
 		}
 		for _, i := range issues {
-			r.Blockers = append(r.Blockers, Issue{Number: i.Number, Title: i.Title, URL: i.URL})
+			r.Blockers = append(r.Blockers, release.Issue{Number: i.Number, Title: i.Title, URL: i.URL})
 		}
 		return nil
 	})
@@ -206,7 +209,7 @@ func unreachable(err error, repository string) error {
 	return p
 }
 
-func observeRefs(ctx context.Context, f *forge.Client, s Snapshot, r *Remote) error {
+func observeRefs(ctx context.Context, f *forge.Client, s release.Snapshot, r *release.Remote) error {
 	tag, err := f.Tag(ctx, s.Checkout.Tag.Name)
 	if err != nil && !forge.IsNotFound(err) {
 		return err
@@ -239,12 +242,12 @@ func observeRefs(ctx context.Context, f *forge.Client, s Snapshot, r *Remote) er
 }
 
 // releaseBranches returns the release branches of the tag's line (same major and minor) that contain its commit.
-func releaseBranches(ctx context.Context, f *forge.Client, s Snapshot) ([]string, error) {
+func releaseBranches(ctx context.Context, f *forge.Client, s release.Snapshot) ([]string, error) {
 	v, err := semver.Parse(s.Checkout.Tag.Version)
 	if err != nil || v.Patch == 0 && v.Pre == "" {
 		return nil, nil // only patches and pre-releases ask
 	}
-	form := TagForm{Template: s.Config.Tags.Template, TwoPart: s.Config.Tags.TwoPart}
+	form := release.TagForm{Template: s.Config.Tags.Template, TwoPart: s.Config.Tags.TwoPart}
 	stem := strings.TrimSuffix(form.Format(s.Checkout.Tag.Crate, fmt.Sprintf("%d.%d.", v.Major, v.Minor)), "{version}")
 	prefix, _, _ := strings.Cut(s.Config.Branches.Release, "{tag}")
 	if form.TwoPart {
@@ -265,8 +268,8 @@ func releaseBranches(ctx context.Context, f *forge.Client, s Snapshot) ([]string
 	return out, nil
 }
 
-func observeReleases(ctx context.Context, w World, s Snapshot, r *Remote) error {
-	form := TagForm{Template: s.Config.Tags.Template, TwoPart: s.Config.Tags.TwoPart}
+func observeReleases(ctx context.Context, w World, s release.Snapshot, r *release.Remote) error {
+	form := release.TagForm{Template: s.Config.Tags.Template, TwoPart: s.Config.Tags.TwoPart}
 	var latest semver.Version
 	var ours []forge.Release
 	for rel, err := range w.Forge.Releases(ctx) {
@@ -288,42 +291,43 @@ func observeReleases(ctx context.Context, w World, s Snapshot, r *Remote) error 
 		return len(ours[i].Assets) > len(ours[j].Assets)
 	})
 	for i, rel := range ours {
-		r.Releases = append(r.Releases, Release{ID: rel.ID, Draft: rel.Draft, Immutable: rel.Immutable, URL: rel.HTMLURL, Assets: assetsOf(rel)})
+		r.Releases = append(r.Releases, release.Release{ID: rel.ID, Draft: rel.Draft, Immutable: rel.Immutable, URL: rel.HTMLURL, Assets: Assets(rel)})
 		if i == 0 {
 			var err error
 			if r.Ledger, err = readLedger(ctx, w, rel); err != nil {
 				return err
 			}
-			r.Ledger.bind(s)
-			r.Ledger.missing(assetsOf(rel))
+			r.Ledger.Bind(s)
+			r.Ledger.Miss(Assets(rel))
 		}
 	}
 	return nil
 }
 
-func assetsOf(rel forge.Release) []Asset {
-	var out []Asset
+// Assets is what a release of the forge holds.
+func Assets(rel forge.Release) []release.Asset {
+	var out []release.Asset
 	for _, a := range rel.Assets {
-		out = append(out, Asset{Name: a.Name, SHA256: strings.TrimPrefix(a.Digest, "sha256:"), Size: a.Size, Whole: a.State == "uploaded"})
+		out = append(out, release.Asset{Name: a.Name, SHA256: strings.TrimPrefix(a.Digest, "sha256:"), Size: a.Size, Whole: a.State == "uploaded"})
 	}
 	return out
 }
 
 // readLedger reads the bill of a release. A bill that cannot be read is a bill that is not authentic.
-func readLedger(ctx context.Context, w World, rel forge.Release) (Ledger, error) {
-	for _, name := range []string{BillName, billNext} {
+func readLedger(ctx context.Context, w World, rel forge.Release) (release.Ledger, error) {
+	for _, name := range []string{release.BillName, release.BillNext} {
 		for _, a := range rel.Assets {
 			if a.Name != name || a.State != "uploaded" || a.Size > maxBill {
 				continue
 			}
 			body, err := w.Forge.DownloadAsset(ctx, a)
 			if err != nil {
-				return Ledger{}, err
+				return release.Ledger{}, err
 			}
 			content, err := io.ReadAll(io.LimitReader(body, maxBill))
 			body.Close()
 			if err != nil {
-				return Ledger{}, fmt.Errorf("download %s: %w", name, err)
+				return release.Ledger{}, fmt.Errorf("download %s: %w", name, err)
 			}
 			l, ok := openLedger(content, w.Keys)
 			if ok {
@@ -331,50 +335,15 @@ func readLedger(ctx context.Context, w World, rel forge.Release) (Ledger, error)
 			}
 		}
 	}
-	return Ledger{Reason: "the release holds no bill"}, nil
+	return release.Ledger{Reason: "the release holds no bill"}, nil
 }
 
-func openLedger(content []byte, keys []BillKey) (Ledger, bool) {
-	var b Bill
-	if err := json.Unmarshal(content, &b); err != nil || b.Schema != BillSchema {
-		return Ledger{}, false
+func openLedger(content []byte, keys []release.BillKey) (release.Ledger, bool) {
+	var b release.Bill
+	if err := json.Unmarshal(content, &b); err != nil || b.Schema != release.BillSchema {
+		return release.Ledger{}, false
 	}
-	l := Ledger{Bill: &b}
+	l := release.Ledger{Bill: &b}
 	l.Authentic, l.Reason = b.Authentic(keys)
 	return l, true
-}
-
-// bind holds the bill against the release it was found in: the same repository, tag and commit, and every file that
-// it names with its digest.
-func (l *Ledger) bind(s Snapshot) {
-	if l.Bill == nil {
-		return
-	}
-	if l.Bill.Repository != s.Repository || l.Bill.Tag != s.Checkout.Tag.Name || l.Bill.Commit != s.Checkout.Commit {
-		l.Authentic = false
-		l.Reason = fmt.Sprintf("the bill is for %s %s at %s", l.Bill.Repository, l.Bill.Tag, short(l.Bill.Commit))
-	}
-}
-
-// missing fills in which files of the bill the release lacks.
-func (l *Ledger) missing(assets []Asset) {
-	if l.Bill == nil {
-		return
-	}
-	have := map[string]Asset{}
-	for _, a := range assets {
-		have[a.Name] = a
-	}
-	need := func(name, sum string, size int64) {
-		a, ok := have[name]
-		if !ok || !a.Whole || a.Size != size || a.SHA256 != "" && a.SHA256 != sum {
-			l.Missing = append(l.Missing, name)
-		}
-	}
-	for _, c := range l.Bill.Crates {
-		need(c.Asset, c.SHA256, c.Size)
-	}
-	for _, a := range l.Bill.Artifacts {
-		need(a.Name, a.SHA256, a.Size)
-	}
 }

@@ -1,4 +1,4 @@
-package release
+package ship
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 	"github.com/tagboat/tagboat/internal/converge"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/artifact"
+	"github.com/tagboat/tagboat/internal/release/observe"
 )
 
 // pack fills the bill: from the ledger where the draft holds everything, else by packaging in the build zone.
@@ -21,10 +25,10 @@ func (x *steps) pack(ctx context.Context) (converge.Outcome, error) {
 	if l := x.snap.Remote.Ledger; l.Complete() {
 		return converge.Already(fmt.Sprintf("the draft holds %d crates; %s", len(l.Bill.Crates), l.Reason)), nil
 	}
-	bill := Bill{Schema: BillSchema, Repository: x.snap.Repository, Tag: x.snap.Checkout.Tag.Name, Commit: x.snap.Checkout.Commit, Branch: x.snap.Remote.BranchName}
-	for _, f := range Judge(x.snap) {
+	bill := release.Bill{Schema: release.BillSchema, Repository: x.snap.Repository, Tag: x.snap.Checkout.Tag.Name, Commit: x.snap.Checkout.Commit, Branch: x.snap.Remote.BranchName}
+	for _, f := range release.Judge(x.snap) {
 		if f.Relaxed != "" {
-			bill.Relaxed = append(bill.Relaxed, BillRelaxed{Rule: f.Rule, Reason: f.Relaxed})
+			bill.Relaxed = append(bill.Relaxed, release.BillRelaxed{Rule: f.Rule, Reason: f.Relaxed})
 		}
 	}
 	files := map[string]string{}
@@ -53,10 +57,10 @@ func (x *steps) pack(ctx context.Context) (converge.Outcome, error) {
 	return converge.DoneBecause(fmt.Sprintf("%d crates with %s", len(bill.Crates), bill.Cargo)), nil
 }
 
-func (x *steps) packFor(ctx context.Context, r Registry) (*cargo.Packaged, error) {
+func (x *steps) packFor(ctx context.Context, r release.Registry) (*cargo.Packaged, error) {
 	var names []string
 	for _, c := range x.snap.Checkout.Crates {
-		if contains(c.Registries, r.Name) {
+		if slices.Contains(c.Registries, r.Name) {
 			names = append(names, c.Name)
 		}
 	}
@@ -71,32 +75,32 @@ func (x *steps) packFor(ctx context.Context, r Registry) (*cargo.Packaged, error
 	if err != nil {
 		return nil, err
 	}
-	return x.world.Source.Package(ctx, PackageOrder{Registry: client.Registry(), Crates: names, Out: out, Progress: func(crate, phase string) {
+	return x.world.Source.Package(ctx, observe.PackageOrder{Registry: client.Registry(), Crates: names, Out: out, Progress: func(crate, phase string) {
 		converge.Phase(ctx, strings.TrimSpace(crate+" "+phase))
 	}})
 }
 
 // enter writes what was packaged for one registry into the bill. Bytes that another registry has too are one entry.
-func (x *steps) enter(bill *Bill, files map[string]string, r Registry, packed *cargo.Packaged) error {
+func (x *steps) enter(bill *release.Bill, files map[string]string, r release.Registry, packed *cargo.Packaged) error {
 	for _, c := range x.snap.Checkout.Crates {
-		if !contains(c.Registries, r.Name) {
+		if !slices.Contains(c.Registries, r.Name) {
 			continue
 		}
 		p, ok := find(packed.Crates, c.Name)
 		if !ok {
 			return fmt.Errorf("package %s for %s: cargo made no .crate of it", c.Name, r.Name)
 		}
-		home := BillRegistry{Name: r.Name, Index: r.Index}
-		if at := bill.sameBytes(c.Name, p.SHA256); at >= 0 {
+		home := release.BillRegistry{Name: r.Name, Index: r.Index}
+		if at := bill.SameBytes(c.Name, p.SHA256); at >= 0 {
 			bill.Crates[at].Registries = append(bill.Crates[at].Registries, home)
 			continue
 		}
-		i := indexOf(c.Registries, r.Name)
-		if bill.crate(c.Name) == nil {
+		i := slices.Index(c.Registries, r.Name)
+		if bill.Crate(c.Name) == nil {
 			i = 0
 		}
-		asset := CrateAsset(c.Name, c.Version, c.Registries, i)
-		bill.Crates = append(bill.Crates, BillCrate{Name: c.Name, Version: c.Version, SHA256: p.SHA256, Size: p.Size, Asset: asset, Files: len(p.Files), Registries: []BillRegistry{home}})
+		asset := release.CrateAsset(c.Name, c.Version, c.Registries, i)
+		bill.Crates = append(bill.Crates, release.BillCrate{Name: c.Name, Version: c.Version, SHA256: p.SHA256, Size: p.Size, Asset: asset, Files: len(p.Files), Registries: []release.BillRegistry{home}})
 		files[asset] = p.Path
 	}
 	return nil
@@ -111,57 +115,20 @@ func find(list []cargo.PackagedCrate, name string) (cargo.PackagedCrate, bool) {
 	return cargo.PackagedCrate{}, false
 }
 
-func indexOf(list []string, s string) int {
-	for i, v := range list {
-		if v == s {
-			return i
-		}
-	}
-	return -1
-}
-
-func (b *Bill) sameBytes(name, sum string) int {
-	for i, c := range b.Crates {
-		if c.Name == name && c.SHA256 == sum {
-			return i
-		}
-	}
-	return -1
-}
-
-func (b *Bill) crate(name string) *BillCrate {
-	for i := range b.Crates {
-		if b.Crates[i].Name == name {
-			return &b.Crates[i]
-		}
-	}
-	return nil
-}
-
-// bound returns the entry of a crate for a registry.
-func (b *Bill) bound(name, registry string) *BillCrate {
-	for i := range b.Crates {
-		if b.Crates[i].Name == name && b.Crates[i].goesTo(registry) {
-			return &b.Crates[i]
-		}
-	}
-	return nil
-}
-
-func (x *steps) enterArtifacts(bill *Bill, files map[string]string) error {
+func (x *steps) enterArtifacts(bill *release.Bill, files map[string]string) error {
 	for _, a := range x.snap.Artifacts {
 		path := a.Path
 		if a.Folder {
 			path = filepath.Join(x.world.Scratch, a.Name)
-			if err := archive(a.Path, path); err != nil {
+			if err := artifact.Archive(a.Path, path); err != nil {
 				return err
 			}
 		}
-		sum, size, err := sumFile(path)
+		sum, size, err := artifact.Sum(path)
 		if err != nil {
 			return fmt.Errorf("artifact %s: %w", a.Name, err)
 		}
-		bill.Artifacts = append(bill.Artifacts, BillArtifact{Name: a.Name, SHA256: sum, Size: size})
+		bill.Artifacts = append(bill.Artifacts, release.BillArtifact{Name: a.Name, SHA256: sum, Size: size})
 		files[a.Name] = path
 	}
 	return nil
@@ -205,7 +172,7 @@ func (x *steps) compareDraft() error {
 	}
 	if l.Bill != nil && l.Authentic {
 		for _, c := range l.Bill.Crates {
-			if ours := x.bill.sameBytes(c.Name, c.SHA256); ours < 0 {
+			if ours := x.bill.SameBytes(c.Name, c.SHA256); ours < 0 {
 				return halt(problem.Error{Summary: fmt.Sprintf("packaging %s %s again gave other bytes than the bill of the first run", c.Name, c.Version),
 					Detail: "the draft lacks: " + strings.Join(l.Missing, ", "), Hint: "package with the toolchain that the bill names (" + l.Bill.Cargo + "), or delete the draft if nothing of it was published"})
 			}
@@ -213,22 +180,13 @@ func (x *steps) compareDraft() error {
 	}
 	for _, rel := range x.snap.Remote.Releases {
 		for _, a := range rel.Assets {
-			c := x.bill.byAsset(a.Name)
+			c := x.bill.ByAsset(a.Name)
 			if c == nil || !a.Whole || a.SHA256 == "" || a.SHA256 == c.SHA256 {
 				continue
 			}
 			return halt(problem.Error{Summary: fmt.Sprintf("the release holds %s with other bytes than the tagged commit gives", a.Name),
 				Detail: fmt.Sprintf("commit   sha256 %s\nrelease  sha256 %s\nbill     %s", c.SHA256, a.SHA256, l.Reason),
 				Hint:   "somebody changed the draft, or it was made with another toolchain: look at who wrote it, then delete it"})
-		}
-	}
-	return nil
-}
-
-func (b *Bill) byAsset(name string) *BillCrate {
-	for i := range b.Crates {
-		if b.Crates[i].Asset == name {
-			return &b.Crates[i]
 		}
 	}
 	return nil
@@ -252,7 +210,7 @@ func (x *steps) lookup(ctx context.Context, reg, crate, version string) (*regist
 // publish uploads one crate to one registry unless its index has it already.
 func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outcome, error) {
 	reg, name := step.Args["registry"], step.Args["crate"]
-	entry := x.bill.bound(name, reg)
+	entry := x.bill.Bound(name, reg)
 	if entry == nil {
 		return converge.Outcome{}, halt(problem.Error{Summary: fmt.Sprintf("the bill has no %s for %s", name, reg), Hint: "the bill and the plan come from different commits: delete the draft and run again"})
 	}
@@ -284,7 +242,7 @@ func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outco
 }
 
 // refused turns an answer that no retry can mend into something a person can act on.
-func refused(err error, reg string, c BillCrate) error {
+func refused(err error, reg string, c release.BillCrate) error {
 	var re *registry.Error
 	if !errors.As(err, &re) || re.Retryable() {
 		return err
@@ -297,13 +255,17 @@ func refused(err error, reg string, c BillCrate) error {
 	return p
 }
 
-func (x *steps) upload(ctx context.Context, reg, file string, c BillCrate) (registry.Receipt, error) {
+func (x *steps) upload(ctx context.Context, reg, file string, c release.BillCrate) (registry.Receipt, error) {
 	client, err := x.client(reg)
 	if err != nil {
 		return registry.Receipt{}, err
 	}
-	if x.snap.Config.Package.Publisher == "cargo" {
-		return registry.Receipt{}, x.world.Source.Publish(ctx, PackageOrder{Registry: client.Registry(), Crates: []string{c.Name}})
+	if x.snap.Config.Package.Publisher == "cargo" && x.world.Token != nil {
+		token, err := x.world.Token(ctx, reg)
+		if err != nil {
+			return registry.Receipt{}, err
+		}
+		return registry.Receipt{}, x.world.Source.Publish(ctx, observe.PackageOrder{Registry: client.Registry(), Crates: []string{c.Name}}, token)
 	}
 	crate, err := registry.OpenCrate(file)
 	if err != nil {
@@ -325,13 +287,13 @@ func (x *steps) warn(reg, name string, warnings []string) {
 }
 
 // seen reports whether the index shows the crate's version with our checksum; another checksum halts the run.
-func (x *steps) seen(ctx context.Context, reg string, c BillCrate) (bool, error) {
+func (x *steps) seen(ctx context.Context, reg string, c release.BillCrate) (bool, error) {
 	entry, err := x.lookup(ctx, reg, c.Name, c.Version)
 	if err != nil || entry == nil {
 		return false, err
 	}
 	if entry.Checksum != c.SHA256 {
-		f := differentBytes(reg, c.Name, c.Version, c.SHA256, entry.Checksum)
+		f := release.DifferentBytes(reg, c.Name, c.Version, c.SHA256, entry.Checksum)
 		return false, halt(problem.Error{Summary: f.Summary, Detail: f.Detail, Hint: f.Hint})
 	}
 	x.mu.Lock()
@@ -345,7 +307,7 @@ func (x *steps) seen(ctx context.Context, reg string, c BillCrate) (bool, error)
 // confirm waits until the index shows the version with our checksum.
 func (x *steps) confirm(ctx context.Context, step converge.Step) (converge.Outcome, error) {
 	reg, name := step.Args["registry"], step.Args["crate"]
-	entry := x.bill.bound(name, reg)
+	entry := x.bill.Bound(name, reg)
 	limit := x.snap.Config.Pace.MaxWait.Std()
 	wait := 500 * time.Millisecond
 	for began := time.Now(); ; {
@@ -369,7 +331,7 @@ func (x *steps) confirm(ctx context.Context, step converge.Step) (converge.Outco
 
 // crateFile returns a local file with a crate's bytes: the one packaged by this run, or the draft's, whose digest
 // must be the bill's.
-func (x *steps) crateFile(ctx context.Context, c BillCrate) (string, error) {
+func (x *steps) crateFile(ctx context.Context, c release.BillCrate) (string, error) {
 	x.mu.Lock()
 	path, ok := x.files[c.Asset]
 	x.mu.Unlock()
@@ -401,7 +363,7 @@ func (x *steps) crateFile(ctx context.Context, c BillCrate) (string, error) {
 	if err != nil {
 		return "", &transient{fmt.Errorf("download %s: %w", c.Asset, err)}
 	}
-	sum, size, err := sumFile(path)
+	sum, size, err := artifact.Sum(path)
 	if err != nil {
 		return "", err
 	}

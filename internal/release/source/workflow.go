@@ -1,4 +1,4 @@
-package release
+package source
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/tagboat/tagboat/internal/release"
 )
 
 // WorkflowFile is one file of .github/workflows at the commit.
@@ -43,30 +44,30 @@ const maxWorkflow = 1 << 20
 
 // FindWorkflow returns the release workflow among files: the configured one, or the one that can be dispatched and
 // calls Tagboat's second half or is named like a release. configured "none" means that there is none.
-func FindWorkflow(files []WorkflowFile, configured string) (Workflow, []Finding) {
+func FindWorkflow(files []WorkflowFile, configured string) (release.Workflow, []release.Finding) {
 	if configured == "none" {
-		return Workflow{}, nil
+		return release.Workflow{}, nil
 	}
-	var found Workflow
+	var found release.Workflow
 	best := 0
 	for _, f := range files {
 		w, err := parseWorkflow(f.Content)
 		if err != nil {
 			if f.Name == configured {
-				return Workflow{File: f.Name}, []Finding{{Rule: "workflow-lint", Severity: Stop, Summary: "the release workflow cannot be read", Detail: err.Error(), File: workflowPath(f.Name)}}
+				return release.Workflow{File: f.Name}, []release.Finding{{Rule: "workflow-lint", Severity: release.Stop, Summary: "the release workflow cannot be read", Detail: err.Error(), File: workflowPath(f.Name)}}
 			}
 			continue
 		}
 		dispatch := w.hasTrigger("workflow_dispatch")
 		if f.Name == configured {
-			return Workflow{File: f.Name, Dispatch: dispatch}, nil
+			return release.Workflow{File: f.Name, Dispatch: dispatch}, nil
 		}
 		if rank := w.rank(f.Name); configured == "" && dispatch && rank > best {
-			found, best = Workflow{File: f.Name, Dispatch: true}, rank
+			found, best = release.Workflow{File: f.Name, Dispatch: true}, rank
 		}
 	}
 	if configured != "" {
-		return Workflow{}, []Finding{{Rule: "workflow-lint", Severity: Stop, Summary: fmt.Sprintf("the release workflow %s is not in .github/workflows", configured),
+		return release.Workflow{}, []release.Finding{{Rule: "workflow-lint", Severity: release.Stop, Summary: fmt.Sprintf("the release workflow %s is not in .github/workflows", configured),
 			Hint: "it is named by `file` in [workflow] of tagboat.toml; \"none\" says that there is none"}}
 	}
 	return found, nil
@@ -119,15 +120,15 @@ func (w workflow) hasTrigger(name string) bool {
 }
 
 // LintWorkflow checks the release workflow for what is known to break releases silently.
-func LintWorkflow(f WorkflowFile) []Finding {
+func LintWorkflow(f WorkflowFile) []release.Finding {
 	path := workflowPath(f.Name)
 	w, err := parseWorkflow(f.Content)
 	if err != nil {
-		return []Finding{{Rule: "workflow-lint", Severity: Stop, Summary: "the release workflow cannot be read", Detail: err.Error(), File: path}}
+		return []release.Finding{{Rule: "workflow-lint", Severity: release.Stop, Summary: "the release workflow cannot be read", Detail: err.Error(), File: path}}
 	}
-	var out []Finding
+	var out []release.Finding
 	if !w.hasTrigger("workflow_dispatch") {
-		out = append(out, Finding{Rule: "workflow-lint", Severity: Stop, File: path, Line: lineOf(f.Content, "on:"), Summary: "the release workflow cannot be started: it has no `workflow_dispatch` trigger",
+		out = append(out, release.Finding{Rule: "workflow-lint", Severity: release.Stop, File: path, Line: lineOf(f.Content, "on:"), Summary: "the release workflow cannot be started: it has no `workflow_dispatch` trigger",
 			Detail: "a branch pushed with GITHUB_TOKEN starts no workflow", Hint: "add `workflow_dispatch:` under `on:`"})
 	}
 	out = append(out, lintPermissions(w, f)...)
@@ -135,7 +136,7 @@ func LintWorkflow(f WorkflowFile) []Finding {
 	return append(out, lintConditions(f)...)
 }
 
-func lintPermissions(w workflow, f WorkflowFile) []Finding {
+func lintPermissions(w workflow, f WorkflowFile) []release.Finding {
 	if canWrite(w.Permissions, "contents") {
 		return nil
 	}
@@ -144,7 +145,7 @@ func lintPermissions(w workflow, f WorkflowFile) []Finding {
 			return nil
 		}
 	}
-	return []Finding{{Rule: "workflow-lint", Severity: Warn, File: workflowPath(f.Name), Line: lineOf(f.Content, "permissions:"), Summary: "no job of the release workflow has `contents: write`",
+	return []release.Finding{{Rule: "workflow-lint", Severity: release.Warn, File: workflowPath(f.Name), Line: lineOf(f.Content, "permissions:"), Summary: "no job of the release workflow has `contents: write`",
 		Detail: "a release and its assets cannot be made with the default token where the repository's default is read-only", Hint: "add `permissions: {contents: write}` to the release job"}}
 }
 
@@ -158,8 +159,8 @@ func canWrite(permissions any, what string) bool {
 	return false
 }
 
-func lintConcurrency(w workflow, f WorkflowFile) []Finding {
-	var out []Finding
+func lintConcurrency(w workflow, f WorkflowFile) []release.Finding {
+	var out []release.Finding
 	check := func(c any, where string) {
 		var cancels, queued bool
 		switch c := c.(type) {
@@ -168,7 +169,7 @@ func lintConcurrency(w workflow, f WorkflowFile) []Finding {
 		case map[string]any:
 			cancels, queued = fmt.Sprint(c["cancel-in-progress"]) != "<nil>" && c["cancel-in-progress"] != false, c["queue"] == "max"
 		}
-		finding := Finding{Rule: "workflow-lint", Severity: Warn, File: workflowPath(f.Name), Line: lineOf(f.Content, "concurrency:"), Hint: "set `queue: max` and leave `cancel-in-progress` out"}
+		finding := release.Finding{Rule: "workflow-lint", Severity: release.Warn, File: workflowPath(f.Name), Line: lineOf(f.Content, "concurrency:"), Hint: "set `queue: max` and leave `cancel-in-progress` out"}
 		switch {
 		case cancels:
 			finding.Summary = "the concurrency group" + where + " cancels a release that is running"
@@ -193,7 +194,7 @@ func lintConcurrency(w workflow, f WorkflowFile) []Finding {
 
 // lintConditions finds `if: ${{ a }} || ${{ b }}`: text outside of the expression makes a non-empty string, which is
 // always true. It reads the file's syntax tree, since only that knows lines.
-func lintConditions(f WorkflowFile) []Finding {
+func lintConditions(f WorkflowFile) []release.Finding {
 	file, err := parser.ParseBytes(f.Content, 0)
 	if err != nil {
 		return nil // reported by the caller's decoding
@@ -207,7 +208,7 @@ func lintConditions(f WorkflowFile) []Finding {
 
 type conditions struct {
 	path string
-	out  []Finding
+	out  []release.Finding
 }
 
 var wholeExpression = regexp.MustCompile(`(?s)^\$\{\{.*\}\}$`)
@@ -220,7 +221,7 @@ func (v *conditions) Visit(n ast.Node) ast.Visitor {
 	text := strings.TrimSpace(scalar(m.Value))
 	mixed := strings.Contains(text, "${{") && (!wholeExpression.MatchString(text) || strings.Count(text, "${{") > 1)
 	if mixed {
-		v.out = append(v.out, Finding{Rule: "workflow-lint", Severity: Warn, File: v.path, Line: m.Key.GetToken().Position.Line,
+		v.out = append(v.out, release.Finding{Rule: "workflow-lint", Severity: release.Warn, File: v.path, Line: m.Key.GetToken().Position.Line,
 			Summary: "a condition with text around `${{ }}` is always true", Detail: "if: " + text, Hint: "write one expression: `if: ${{ a || b }}`, or without the braces"})
 	}
 	return v

@@ -1,0 +1,69 @@
+// Package observe looks at the world and writes down what it sees: the snapshot that a plan is made from. It changes
+// nothing.
+package observe
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/cargo"
+	"github.com/tagboat/tagboat/internal/config"
+	"github.com/tagboat/tagboat/internal/converge"
+	"github.com/tagboat/tagboat/internal/forge"
+	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/secret"
+)
+
+// Source is the repository at the commit of a release.
+type Source interface {
+	// Checkout reads the commit that the request names: a clean clone, its configuration, crates, changelog, workflows.
+	Checkout(ctx context.Context, req release.Request) (release.Checkout, config.Config, error)
+	// Package packages and verifies crates of that commit for one registry in the build zone.
+	Package(ctx context.Context, order PackageOrder) (*cargo.Packaged, error)
+	// Publish lets cargo itself publish one crate, for publisher = "cargo".
+	Publish(ctx context.Context, order PackageOrder, token secret.Value) error
+}
+
+// PackageOrder is what to package: crates of the checkout, for one registry.
+type PackageOrder struct {
+	Registry registry.Registry
+	Crates   []string
+	Out      string // an existing folder for the .crate files
+	Progress func(crate, phase string)
+}
+
+// Clients returns a World's Registry: one client for each name, made when it is first asked for.
+func Clients(open func(name, index string) (registry.Registry, registry.Options, error)) func(name, index string) (*registry.Client, error) {
+	var mu sync.Mutex
+	made := map[string]*registry.Client{}
+	return func(name, index string) (*registry.Client, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if c, ok := made[name]; ok {
+			return c, nil
+		}
+		r, options, err := open(name, index)
+		if err != nil {
+			return nil, err
+		}
+		options.Progress = converge.Progress
+		made[name] = registry.NewClient(r, options)
+		return made[name], nil
+	}
+}
+
+// World is everything outside that a release touches. Real and rehearsed releases differ in nothing else.
+type World struct {
+	Source     Source
+	Forge      *forge.Client                                                    // nil: no forge is asked, which only plans and checks can do
+	Registry   func(name, index string) (*registry.Client, error)               // the run's client for a registry; index as configured
+	Token      func(ctx context.Context, registry string) (secret.Value, error) // only for publisher = "cargo"
+	Keys       []release.BillKey                                                // credentials that make a bill authentic
+	Scratch    string                                                           // an existing folder of this run alone
+	WorkingDir string                                                           // where artifact globs start
+	Poll       time.Duration                                                    // between two looks at a workflow run; an index is looked at more often
+	Log        *slog.Logger
+}

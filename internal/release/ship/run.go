@@ -1,0 +1,161 @@
+// Package ship does the steps of a release's plan: look, compare, act, look again. It is the ship zone: it uploads bytes
+// over HTTP and starts no program.
+package ship
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/converge"
+	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/observe"
+)
+
+// Options are how a run goes about it; the zero value is right for a real release.
+type Options struct {
+	Command  string                                                              // for the report: "release", "rehearse"
+	Deadline time.Time                                                           // when a wait must not start any more
+	Backoff  converge.Backoff                                                    //
+	Planned  func(release.Snapshot, release.Plan) (observe func(converge.Event)) // called once, before the first step, by whoever draws the progress; may be nil
+	// Between is called after every step with its key; a rehearsal ends a process there. Its error ends the run.
+	Between func(key string, after bool) error
+}
+
+// Converge brings the world to what the request asks for: observe, plan, run, report. It is the same for real and
+// rehearsed releases. The report is never nil and says everything; the error repeats its problems for callers that
+// need a chain.
+func Converge(ctx context.Context, w observe.World, req release.Request, o Options) (*release.Report, error) {
+	s, err := observe.Snapshot(ctx, w, req)
+	if err != nil {
+		r := release.ErrorReport(o.Command, err)
+		r.Tag, r.Branch, r.Repository = req.Tag, req.Branch, s.Repository
+		return &r, err
+	}
+	p := release.MakePlan(s)
+	var watch func(converge.Event)
+	if o.Planned != nil {
+		watch = o.Planned(s, p)
+	}
+	r := release.NewReport(o.Command, s, p)
+	if r.Outcome == release.Stopped {
+		return &r, errStopped
+	}
+	x := newSteps(w, s)
+	run := converge.Runner{
+		Do: x.Do, Lanes: lanes(s), Parallel: parallel, Attempts: max(1, s.Config.Pace.Attempts), Backoff: o.Backoff, Deadline: o.Deadline, Observe: watch,
+	}
+	if o.Between != nil {
+		run.Do = func(ctx context.Context, step converge.Step) (converge.Outcome, error) {
+			if err := o.Between(step.Key, false); err != nil {
+				return converge.Outcome{}, err
+			}
+			out, err := x.Do(ctx, step)
+			if err == nil {
+				err = o.Between(step.Key, true)
+			}
+			return out, err
+		}
+	}
+	res := run.Run(ctx, p.Plan)
+	finish(&r, res, x, p.Half)
+	return &r, res.Err()
+}
+
+// parallel is how many steps go on at the same time.
+const parallel = 16
+
+// lanes are how much of a kind goes on at the same time, and how fast. GitHub asks for a second between writes, which
+// the forge client keeps; uploads of assets go to another host and may overlap.
+func lanes(s release.Snapshot) map[string]converge.Lane {
+	out := map[string]converge.Lane{release.LaneForge: {Limit: 1}, release.LaneUpload: {Limit: 4}}
+	for _, r := range s.Registries {
+		lane := converge.Lane{Limit: max(1, s.Config.Pace.Uploads)}
+		if b, ok := bucket(s, r); ok {
+			lane.Burst, lane.Every = b.Burst, b.Every
+		}
+		out[release.RegistryLane(r.Name)] = lane
+	}
+	return out
+}
+
+// bucket is the limit that holds this release's uploads to a registry up most. Our own pace keeps to it, so that the
+// registry need not refuse.
+func bucket(s release.Snapshot, r release.Registry) (registry.Bucket, bool) {
+	limits := registry.Kind(r.Kind).Traits().Pace
+	if c, ok := s.Config.Registries[r.Name]; ok {
+		limits.NewCrates = registry.Bucket{Burst: c.NewCrates.Burst, Every: c.NewCrates.Every.Std()}
+		limits.NewVersions = registry.Bucket{Burst: c.NewVersions.Burst, Every: c.NewVersions.Every.Std()}
+	}
+	switch {
+	case r.Forecast.New > 0 && limits.NewCrates.Every > 0:
+		return limits.NewCrates, true
+	case limits.NewVersions.Every > 0:
+		return limits.NewVersions, true
+	}
+	return registry.Bucket{}, false
+}
+
+// errStopped tells apart a stop by findings from a fault; it never reaches a person.
+var errStopped = errors.New("stopped by a rule")
+
+// finish writes the result of a run into the report.
+func finish(r *release.Report, res converge.Result, x *steps, half release.Half) {
+	for i, s := range res.Steps {
+		step := &r.Steps[i]
+		step.Outcome, step.Attempts, step.ElapsedMS = string(s.Outcome.State), s.Attempts, s.Ended.Sub(s.Started).Milliseconds()
+		if s.Outcome.Reason != "" {
+			step.Reason = s.Outcome.Reason
+		}
+		if s.Outcome.State == converge.StateFailed {
+			r.Problems = append(r.Problems, release.Problems(s.Err, s.Step.Key)...)
+		}
+	}
+	sum := res.Outcome()
+	if res.Invalid != nil {
+		r.Problems = append(r.Problems, release.Problems(res.Invalid, "")...)
+	}
+	switch sum.Verdict {
+	case converge.VerdictDone:
+		r.Outcome = release.Released
+		if half == release.First && x.snap.Request.Detach {
+			r.Outcome = release.Started
+		}
+	case converge.VerdictWaiting:
+		r.Outcome = release.Waiting
+		if !sum.Until.IsZero() {
+			until := sum.Until.UTC().Truncate(time.Second)
+			r.Until = &until
+		}
+	case converge.VerdictStopped:
+		r.Outcome = release.Stopped
+	default:
+		r.Outcome = release.Failed
+	}
+	if sum.Interrupted {
+		r.Problems = append(r.Problems, release.ReportProblem{Summary: "the run was interrupted", Detail: doneSoFar(r), Hint: "run it again: it goes on where it was"})
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.bill.Schema != "" {
+		bill := x.bill
+		r.Bill = &bill
+	}
+	if x.release.ID != 0 {
+		r.URL, r.Notes, r.Assets = x.release.HTMLURL, x.release.Body, observe.Assets(x.release)
+	}
+	r.RunURL, r.Warnings = x.run.HTMLURL, x.warnings
+}
+
+// doneSoFar says what cannot be taken back.
+func doneSoFar(r *release.Report) string {
+	published := 0
+	for _, s := range r.Steps {
+		if s.Kind == release.KindPublish && s.Outcome == string(converge.StateDone) {
+			published++
+		}
+	}
+	return fmt.Sprintf("%d uploads to registries are done; the rest was not begun or is looked at again", published)
+}
