@@ -194,9 +194,11 @@ func TestLookupAnswers(t *testing.T) {
 func TestLookupAsksOnceForWhatDidNotChange(t *testing.T) {
 	h := newHost(t, openConfig)
 	body, etag := line("1.0.0", ""), `"one"`
+	unchanged := 0
 	h.mux.HandleFunc("GET /index/de/mo/demo", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", etag)
 		if r.Header.Get("If-None-Match") == etag {
+			unchanged++
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
@@ -218,8 +220,8 @@ func TestLookupAsksOnceForWhatDidNotChange(t *testing.T) {
 	if n := count(); n != 2 {
 		t.Errorf("got %d entries after the change", n)
 	}
-	if len(h.requests()) != 4 {
-		t.Errorf("requests: %q", h.requests())
+	if len(h.requests()) != 4 || unchanged != 1 {
+		t.Errorf("%d answers without a body; requests: %q", unchanged, h.requests())
 	}
 }
 
@@ -288,6 +290,34 @@ func TestTokenStaysAtItsOrigin(t *testing.T) {
 	}
 	if last := h.requests()[len(h.requests())-1]; last != "GET /elsewhere "+testToken {
 		t.Errorf("within the host: %q", last)
+	}
+}
+
+func TestRedirectsRefused(t *testing.T) {
+	open := newHost(t, openConfig)
+	closed := httptest.NewTLSServer(http.RedirectHandler(open.URL+"/index/config.json", http.StatusFound))
+	t.Cleanup(closed.Close)
+	c := NewClient(Registry{Name: "feed", URL: closed.URL}, Options{HTTP: closed.Client()})
+	if e := asError(t, second(c.Config(t.Context()))); e.Class != Refused || !strings.Contains(e.Error(), "from https to http") {
+		t.Errorf("out of https: %v", e)
+	}
+	round := newHost(t, "")
+	round.answer("GET /index/config.json", http.StatusFound, http.Header{"Location": {"config.json"}}, "")
+	if e := asError(t, second(round.client(Options{}).Config(t.Context()))); e.Class != Refused || len(round.requests()) != maxRedirects+1 {
+		t.Errorf("in a circle: %v after %d requests", e, len(round.requests()))
+	}
+	untrusted := NewClient(Registry{Name: "feed", URL: closed.URL}, Options{})
+	if e := asError(t, second(untrusted.Config(t.Context()))); e.Class != Refused {
+		t.Errorf("unknown certificate: %v", e)
+	}
+}
+
+// The transport may still be reading when an early answer has ended the upload.
+func TestNoProgressAfterTheEnd(t *testing.T) {
+	p := &progressReader{r: strings.NewReader("left"), report: func(int64) { t.Error("reported") }}
+	p.closed.Store(true)
+	if n, err := p.Read(make([]byte, 4)); n != 0 || !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("read %d, %v", n, err)
 	}
 }
 

@@ -184,7 +184,7 @@ func TestReadLimits(t *testing.T) {
 }
 
 func TestMetadata(t *testing.T) {
-	text := strings.Replace(manifest, "readme = false", `description = "a \u2028 \u0000 \u001f < & >"`, 1) + `
+	text := strings.Replace(manifest, "readme = false", `description = "a \u2028 \u0000 \u001f \b\f\t < & >"`, 1) + `
 [dependencies]
 b = { version = "1", registry-index = "sparse+https://feed.example/index/" }
 a = { version = ">= 1 , < 2", package = "real", optional = true, default-features = false, features = ["y", "x"] }
@@ -207,7 +207,7 @@ c = "=1.2"
 		feed    = `,"registry":"sparse+https://feed.example/index/"`
 		crates  = `,"registry":"https://github.com/rust-lang/crates.io-index"`
 		head    = `{"name":"demo","vers":"1.0.0","deps":[`
-		tail    = `],"features":{},"authors":[],"description":"a ` + "\u2028" + ` \u0000 \u001f < & >","documentation":null,"homepage":null,"readme":"R","readme_file":"README","keywords":[],"categories":[],"license":null,"license_file":null,"repository":null,"badges":{},"links":null,"rust_version":null}`
+		tail    = `],"features":{},"authors":[],"description":"a ` + "\u2028" + ` \u0000 \u001f \b\f\t < & >","documentation":null,"homepage":null,"readme":"R","readme_file":"README","keywords":[],"categories":[],"license":null,"license_file":null,"repository":null,"badges":{},"links":null,"rust_version":null}`
 		feedURL = "sparse+https://feed.example/index"
 	)
 	for name, c := range map[string]struct {
