@@ -1,6 +1,7 @@
 package cargo
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,32 +21,27 @@ func accepts(req, version string) bool {
 }
 
 // VersionsAgree returns one finding for every place whose version is not that one and reaches a publishable member.
-// Members that inherit the same version share a finding.
+// Members that inherit the same version share a finding, which names them.
 func (w *Workspace) VersionsAgree(version string) []Finding {
 	var out []Finding
-	names := map[Position][]string{}
 	for _, p := range w.Members {
 		if p.Version == version || len(w.destinations(p)) == 0 {
 			continue
 		}
-		names[p.VersionAt] = append(names[p.VersionAt], p.Name)
-		if len(names[p.VersionAt]) == 1 {
-			out = append(out, Finding{
-				Rule:    "version",
-				Summary: fmt.Sprintf("the version is %s, not %s", p.Version, version),
-				Hint:    fmt.Sprintf("write version = %q there, or tag the commit that has it", version),
-				At:      p.VersionAt,
-			})
-		}
+		out = share(out, p.Name, Finding{
+			Rule:    "version",
+			Summary: fmt.Sprintf("the version is %s, not %s", p.Version, version),
+			Detail:  "version of ",
+			Hint:    fmt.Sprintf("write version = %q there, or tag the commit that has it", version),
+			At:      p.VersionAt,
+		})
 	}
-	for i, f := range out {
-		out[i].Detail = "version of " + strings.Join(names[f.At], ", ")
-	}
-	return out
+	return tidy(out)
 }
 
 // Siblings returns one finding for every place where a member's requirement on a sibling does not take the sibling's
-// version. That is the given version for siblings that are published, and with version "" each sibling's own.
+// version. That is the given version for siblings that are published, and with version "" each sibling's own. Members
+// that inherit the same requirement share a finding, which names them.
 func (w *Workspace) Siblings(version string) []Finding {
 	var out []Finding
 	for _, p := range w.Members {
@@ -61,20 +57,42 @@ func (w *Workspace) Siblings(version string) []Finding {
 			if accepts(d.Req, want) {
 				continue
 			}
-			out = append(out, Finding{
+			operator := ""
+			if strings.HasPrefix(d.Req, "=") {
+				operator = "="
+			}
+			out = share(out, p.Name, Finding{
 				Rule:    "sibling-requirement",
 				Summary: fmt.Sprintf("the requirement %s = %q does not take %s", d.Name, d.Req, want),
-				Detail:  fmt.Sprintf("%s is a crate of this workspace; as it is written, nothing published together with it can use it", d.Name),
-				Hint:    fmt.Sprintf("write version = %q there", want),
+				Detail:  "requirement of ",
+				Hint:    fmt.Sprintf("write version = %q there", operator+want),
 				At:      d.At,
 			})
 		}
 	}
-	return unique(out)
+	return tidy(out)
 }
 
-// unique drops findings that repeat an earlier one: members share what they inherit.
-func unique(all []Finding) []Finding {
+// share adds a finding about a member, or the member's name to the one that says the same of others.
+func share(all []Finding, name string, f Finding) []Finding {
+	for i, other := range all {
+		if other.At == f.At && other.Summary == f.Summary {
+			if !strings.HasSuffix(other.Detail, " "+name) {
+				all[i].Detail += ", " + name
+			}
+			return all
+		}
+	}
+	f.Detail += name
+	return append(all, f)
+}
+
+// tidy puts findings in the order of files and lines and drops those that repeat another: members share what they
+// inherit.
+func tidy(all []Finding) []Finding {
+	slices.SortStableFunc(all, func(a, b Finding) int {
+		return cmp.Or(strings.Compare(a.At.File, b.At.File), a.At.Line-b.At.Line)
+	})
 	seen := map[Finding]bool{}
 	return slices.DeleteFunc(all, func(f Finding) bool {
 		again := seen[f]

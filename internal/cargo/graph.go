@@ -2,6 +2,7 @@ package cargo
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,10 +71,10 @@ func (w *Workspace) sibling(d Dependency) (Package, bool) {
 }
 
 // edges returns what p needs published before it: its siblings among its normal, build and versioned dev-dependencies.
-func (w *Workspace) edges(p Package) []Edge {
+func (w *Workspace) edges(p Package, which reach) []Edge {
 	var out []Edge
 	for _, d := range p.Dependencies {
-		if d.Kind == "dev" && !d.HasVersion {
+		if d.Kind == "dev" && !d.HasVersion || d.Path == "" && which == byPath {
 			continue
 		}
 		if s, ok := w.sibling(d); ok && s.Name != p.Name {
@@ -83,10 +84,27 @@ func (w *Workspace) edges(p Package) []Edge {
 	return out
 }
 
+// reach says which dependencies count as such on a sibling.
+type reach int
+
+const (
+	byName reach = iota // also those that a registry is asked for
+	byPath
+)
+
 // Graph orders the members of those names by their normal, build and versioned dev-dependencies. A dependency of a
 // crate on itself is no edge, and neither is one on a member outside of names. The error is a *CycleError where no
 // order exists.
 func (w *Workspace) Graph(names []string) (Graph, error) {
+	g, err := w.order(names, byName)
+	if c := (*CycleError)(nil); errors.As(err, &c) {
+		// A crate may need an older release of one that needs it: only a path says that it means the sibling.
+		return w.order(names, byPath)
+	}
+	return g, err
+}
+
+func (w *Workspace) order(names []string, which reach) (Graph, error) {
 	edges := map[string][]Edge{}
 	g := Graph{Needs: map[string][]string{}}
 	for _, name := range names {
@@ -95,7 +113,7 @@ func (w *Workspace) Graph(names []string) (Graph, error) {
 			return Graph{}, fmt.Errorf("order crates: the workspace has no member %q", name)
 		}
 		edges[name], g.Needs[name] = nil, nil
-		for _, e := range w.edges(p) {
+		for _, e := range w.edges(p, which) {
 			if slices.Contains(names, e.To) {
 				edges[name] = append(edges[name], e)
 				g.Needs[name] = append(g.Needs[name], e.To)

@@ -12,7 +12,7 @@ import (
 
 // Lint judges the manifests of everything that is published: as a consumer without any source replacement would
 // resolve them, and as the registries would take them. registries gives the index URL of each registry by name; those
-// of the checkout's own cargo configuration need not be repeated. The findings are in the order of the members.
+// of the checkout's own cargo configuration need not be repeated. The findings are in the order of files and lines.
 func Lint(w *Workspace, registries map[string]string) []Finding {
 	l := &linter{w: w, indexes: maps.Clone(w.Registries)}
 	if l.indexes == nil {
@@ -34,7 +34,7 @@ func Lint(w *Workspace, registries map[string]string) []Finding {
 		}
 	}
 	l.workspace()
-	return unique(l.out)
+	return tidy(l.out)
 }
 
 type linter struct {
@@ -105,11 +105,11 @@ func (l *linter) dependency(p Package, to []string, d Dependency) {
 // origin judges where a consumer would look for a sibling.
 func (l *linter) origin(p Package, d Dependency) {
 	s, ok := l.w.sibling(d)
-	if !ok || s.Name == p.Name {
+	if !ok || s.Name == p.Name || d.Path == "" && d.Registry != "" {
 		return
 	}
 	there := l.w.destinations(s)
-	if len(there) == 0 {
+	if len(there) == 0 && d.Path != "" {
 		l.add(Finding{
 			Rule: "private-sibling", At: d.At,
 			Summary: fmt.Sprintf("%s is published and needs %s, which never is", p.Name, s.Name),
@@ -121,8 +121,11 @@ func (l *linter) origin(p Package, d Dependency) {
 	if slices.ContainsFunc(there, func(r string) bool { return l.indexes[r] == d.Registry && (r == CratesIO || d.Registry != "") }) {
 		return
 	}
+	if len(there) == 0 {
+		return // the registry has a crate of the same name
+	}
 	f := Finding{
-		Rule: "sibling-registry", At: d.At,
+		Rule: "sibling-registry", At: d.At, Warn: d.Path == "",
 		Summary: fmt.Sprintf("consumers of %s would look for %s at %s, where it is not published", p.Name, s.Name, l.name(d.Registry)),
 		Detail:  fmt.Sprintf("%s goes to %s; a path does not reach consumers", s.Name, strings.Join(there, ", ")),
 		Hint:    fmt.Sprintf("add registry = %q to the dependency", there[0]),
