@@ -5,12 +5,14 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
 // Examples returns a handler that answers every operation with the lowest successful status of the description and that
-// answer's own example. It holds no state: it is for clients that want to read what GitHub says it writes.
+// answer's own example: the one that the header "Prefer: example=NAME" asks for, or the first by name. It holds no state:
+// it is for clients that want to read what GitHub says it writes.
 func (v *Validator) Examples() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var x exchange
@@ -25,14 +27,15 @@ func (v *Validator) Examples() http.Handler {
 			if err != nil || status < 200 || status > 299 {
 				continue
 			}
-			answer(w, status, op.Responses.Status(status).Value.Content.Get("application/json"))
+			prefer, _ := strings.CutPrefix(r.Header.Get("Prefer"), "example=")
+			answer(w, status, op.Responses.Status(status).Value.Content.Get("application/json"), prefer)
 			return
 		}
 		http.Error(w, "no successful answer is described", http.StatusNotImplemented)
 	})
 }
 
-func answer(w http.ResponseWriter, status int, media *openapi3.MediaType) {
+func answer(w http.ResponseWriter, status int, media *openapi3.MediaType, prefer string) {
 	if media == nil {
 		w.WriteHeader(status)
 		return
@@ -43,6 +46,9 @@ func answer(w http.ResponseWriter, status int, media *openapi3.MediaType) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
+	if slices.Contains(names, prefer) {
+		names = []string{prefer}
+	}
 	if example == nil && len(names) > 0 && media.Examples[names[0]].Value != nil {
 		example = media.Examples[names[0]].Value.Value
 	}

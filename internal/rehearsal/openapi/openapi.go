@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -112,12 +113,11 @@ func (x *exchange) request(r *http.Request) error {
 	} else if err := share(r, seen); err != nil {
 		return err
 	}
-	x.input = &openapi3filter.RequestValidationInput{
-		Request: seen, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{
-			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true, ExcludeRequestBody: upload,
-		},
+	options := &openapi3filter.Options{
+		AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true, ExcludeRequestBody: upload,
 	}
+	options.WithCustomSchemaErrorFunc(brief)
+	x.input = &openapi3filter.RequestValidationInput{Request: seen, PathParams: params, Route: route, Options: options}
 	if err := openapi3filter.ValidateRequest(r.Context(), x.input); err != nil {
 		return err
 	}
@@ -125,6 +125,20 @@ func (x *exchange) request(r *http.Request) error {
 		return declared(r)
 	}
 	return unknown(seen, route.Operation)
+}
+
+// brief says where a value is wrong and why, without the whole value and its whole schema.
+func brief(e *openapi3.SchemaError) string {
+	at := "/" + strings.Join(e.JSONPointer(), "/")
+	var inner *openapi3.SchemaError
+	if errors.As(e.Origin, &inner) {
+		return fmt.Sprintf("%s: %s: %s", at, e.Reason, brief(inner))
+	}
+	switch e.Value.(type) {
+	case string, float64, bool:
+		return fmt.Sprintf("%s: %s, got %.100q", at, e.Reason, fmt.Sprint(e.Value))
+	}
+	return fmt.Sprintf("%s: %s", at, e.Reason)
 }
 
 // share lets the validator and the handler each read the body.
