@@ -104,7 +104,11 @@ func TestYankOwnersSearch(t *testing.T) {
 		if a := g.get(t, "/api/v1/crates/core/1.0.0/download"); a.body != string(crate) {
 			t.Errorf("a yanked version is still downloaded: %+v", a)
 		}
+		time.Sleep(time.Minute)
 		g.do(t, http.MethodPut, "/api/v1/crates/core/1.0.0/unyank", "good", nil)
+		if at := g.get(t, "/index/co/re/core").header.Get("Last-Modified"); at != "Sat, 01 Jan 2000 00:01:00 GMT" {
+			t.Errorf("Last-Modified after unyank is %s", at)
+		}
 		if got := lines(t, g.get(t, "/index/co/re/core").body); got[0].Yanked {
 			t.Errorf("after unyank: %+v", got)
 		}
@@ -250,6 +254,8 @@ func TestAuthRequired(t *testing.T) {
 	for _, path := range []string{"/index/config.json", "/index/co/re/core", "/api/v1/crates/core/1.0.0/download", "/api/v1/crates/core/owners", "/api/v1/crates"} {
 		if a := g.get(t, path); a.status != http.StatusUnauthorized {
 			t.Errorf("%s without a token: %d", path, a.status)
+		} else if kind := a.header.Get("Content-Type"); !strings.HasPrefix(kind, "text/plain") {
+			t.Errorf("%s without a token: the answer is %s", path, kind)
 		}
 		if a := g.do(t, http.MethodGet, path, "Bearer reader", nil); a.status != http.StatusOK {
 			t.Errorf("%s with a token: %d", path, a.status)
@@ -364,7 +370,7 @@ func TestUpstreamFolder(t *testing.T) {
 	}
 	old := pack(t, "core-2", "0.9.0-rc.1", complete+"[dependencies]\nserde = \"1\"\n")
 	write(folder, "core-2-0.9.0-rc.1.crate", old)
-	write(other, "core-2-0.9.0-rc.1.crate", []byte("shadowed"))
+	write(other, "core-2-0.9.0-rc.1.crate", pack(t, "core-2", "0.9.0-rc.1", "")) // shadowed by the first folder's
 	write(other, "core-2-0.8.0.crate", pack(t, "core-2", "0.8.0", ""))
 	write(other, "lies-1.0.0.crate", pack(t, "truth", "1.0.0", ""))
 	write(other, "README", nil)
@@ -377,6 +383,10 @@ func TestUpstreamFolder(t *testing.T) {
 	}
 	if a := g.get(t, "/api/v1/crates/core-2/0.9.0-rc.1/download"); a.body != string(old) {
 		t.Errorf("download: %+v", a)
+	}
+	write(other, "core-2-0.8.0.crate", old)
+	if a := g.get(t, "/api/v1/crates/core-2/0.8.0/download"); a.status != http.StatusBadGateway || !strings.Contains(a.body, "sha256 is") {
+		t.Errorf("download of a file that has changed: %+v", a)
 	}
 	for version, want := range map[string]int{"0.8.0": 400, "1.0.0": 200} {
 		if a := g.publish(t, "good", pack(t, "core-2", version, complete+"[dependencies.x]\npackage = \"core-2\"\nversion = \"0.8\"\n")); a.status != want {
@@ -403,8 +413,16 @@ func TestUpstreamIndex(t *testing.T) {
 	if a := g.get(t, file); a.body != string(crate) {
 		t.Errorf("download: %d bytes", len(a.body))
 	}
-	if n := above.Requests()["index"]; n != 1 {
-		t.Errorf("upstream was asked %d times for the index, want once", n)
+	// What was published to the feed itself is everybody's, also where more of the crate lies upstream.
+	above.publish(t, "good", pack(t, "both", "1.0.0", complete))
+	if a := g.publish(t, "Bearer good", pack(t, "both", "1.1.0", complete)); a.status != http.StatusOK {
+		t.Errorf("publish above upstream: %+v", a)
+	}
+	if got := numbers(t, g.get(t, "/index/bo/th/both")); got != "1.0.0 1.1.0" {
+		t.Errorf("index of both: %s", got)
+	}
+	if n := above.Requests()["index"]; n != 2 {
+		t.Errorf("upstream was asked %d times for the index, want once per crate", n)
 	}
 	if status := read("/index/no/ne/none", "Bearer reader"); status != 404 {
 		t.Errorf("absent upstream: %d", status)
