@@ -97,6 +97,16 @@ func breakCommands(s string) string {
 	return strings.ReplaceAll(s, "##[", "## [")
 }
 
+// tidy is the last thing that happens to a rendered text: no line ends with white space, and none has become a
+// workflow command by where it was broken.
+func tidy(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = breakCommands(strings.TrimRight(line, " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
 // columns returns how many terminal columns s takes.
 func columns(s string) int { return uniseg.StringWidth(s) }
 

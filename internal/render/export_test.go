@@ -1,0 +1,7 @@
+package render
+
+// Escape and MarkdownWithin are for tests.
+var (
+	Escape         = escape
+	MarkdownWithin = markdownWithin
+)
