@@ -45,9 +45,7 @@ func (w *Workspace) PublishRegistries() []string {
 // destinations returns the registries that p goes to.
 func (w *Workspace) destinations(p Package) []string {
 	switch {
-	case p.Versionless:
-		return nil
-	case !p.PublishAny:
+	case !p.PublishAny: // none, where the manifest has no version
 		return p.Publish
 	case w.DefaultRegistry != "":
 		return []string{w.DefaultRegistry}
@@ -70,7 +68,8 @@ func (w *Workspace) sibling(d Dependency) (Package, bool) {
 	}
 }
 
-// edges returns what p needs published before it: its siblings among its normal, build and versioned dev-dependencies.
+// edges returns what p needs published before it: its siblings among its normal, build and versioned dev-dependencies,
+// as far as they reach.
 func (w *Workspace) edges(p Package, which reach) []Edge {
 	var out []Edge
 	for _, d := range p.Dependencies {

@@ -154,6 +154,13 @@ func TestGraph(t *testing.T) {
 	if c != nil && !strings.Contains(c.Error(), "break the cycle") {
 		t.Errorf("no dev-dependency is in the cycle, yet the hint is: %s", c.Error())
 	}
+	// A dev-dependency is not the cure where the same crate is a dependency as well.
+	dev := w.Members[0].Dependencies[0]
+	dev.Kind = "dev"
+	w.Members[0].Dependencies = append([]cargo.Dependency{dev}, w.Members[0].Dependencies...)
+	if _, err := w.Graph([]string{"a", "b"}); err == nil || !strings.Contains(err.Error(), "break the cycle") {
+		t.Errorf("got %v, want no word of the dev-dependency", err)
+	}
 	// Without a path b asks the registry for some release of a: that gives an order only where no cycle comes of it.
 	w.Members[1].Dependencies[0].Path = ""
 	if g, err := w.Graph([]string{"a", "b"}); err != nil || strings.Join(g.Order, " ") != "b a" {
