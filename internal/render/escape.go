@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/tagboat/tagboat/internal/render/plain"
 )
 
 // Markdown takes a string of unknown origin in one of three ways: escape for prose, code for names, fence for text of
@@ -15,7 +17,7 @@ import (
 // HTML, no links, and nobody and no issue is mentioned.
 func escape(s string) string {
 	var b strings.Builder
-	text := []rune(Clean(s))
+	text := []rune(plain.Clean(s))
 	for i, r := range text {
 		switch {
 		case strings.ContainsRune("\\`*_[]~$", r), strings.ContainsRune("#-+=.)", r) && i < blockEnd(text):
@@ -61,7 +63,7 @@ var safeURL = regexp.MustCompile(`https://[A-Za-z0-9][A-Za-z0-9.-]*(?:/(?:[A-Za-
 // made and for hints, which are our own sentences.
 func link(s string) string {
 	var words []string
-	for word := range strings.FieldsSeq(Clean(s)) {
+	for word := range strings.FieldsSeq(plain.Clean(s)) {
 		at := safeURL.FindStringIndex(word)
 		if at == nil {
 			words = append(words, escape(word))
@@ -74,7 +76,7 @@ func link(s string) string {
 
 // prose escapes s with rest, except that pairs of backticks make code spans, as our own sentences use them.
 func prose(s string, rest func(string) string) string {
-	parts := strings.Split(Clean(s), "`")
+	parts := strings.Split(plain.Clean(s), "`")
 	if len(parts)%2 == 0 {
 		return rest(s)
 	}
@@ -96,7 +98,7 @@ func prose(s string, rest func(string) string) string {
 
 // code makes s a code span that is fit for a table cell.
 func code(s string) string {
-	s = Clean(s)
+	s = plain.Clean(s)
 	if s == "" {
 		return ""
 	}
@@ -112,13 +114,13 @@ func code(s string) string {
 
 // htmlText makes s plain text within a block of HTML, where Markdown is not read.
 func htmlText(s string) string {
-	s = html.EscapeString(Clean(s))
+	s = html.EscapeString(plain.Clean(s))
 	return strings.NewReplacer("@", "@&#8203;", ":", "&#58;").Replace(s)
 }
 
 // fence makes s a block that is shown as it is.
 func fence(s string) string {
-	s = Block(s)
+	s = plain.Block(s)
 	if s == "" {
 		return ""
 	}
@@ -143,7 +145,7 @@ func longestRun(s string, c byte) int {
 // of Mermaid's entity codes (https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters).
 func label(s string) string {
 	var b strings.Builder
-	text := []rune(Clean(s))
+	text := []rune(plain.Clean(s))
 	for i, r := range text {
 		list := i == 0 || r == '.' && i+1 < len(text) && text[i+1] == ' ' // "- x" and "1. x" are no labels for Mermaid
 		switch {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tagboat/tagboat/internal/converge"
+	"github.com/tagboat/tagboat/internal/render/plain"
 )
 
 // The live view: one line per kind of step, and below it one per step of the kind that runs, waits or failed.
@@ -21,7 +22,7 @@ func (p *Progress) erase() string {
 
 // draw replaces the frame in one write, so that it does not flicker.
 func (p *Progress) draw(now time.Time) {
-	width, height := p.screen.Style.width(), 24
+	width, height := p.screen.Style.Columns(), 24
 	if p.screen.Size != nil {
 		width, height = p.screen.Size()
 	}
@@ -45,7 +46,7 @@ func (p *Progress) frame(now time.Time, width, height int) []string {
 	entries := []entry{{text: p.headline(now, width)}}
 	nameWidth := 0
 	for _, k := range p.kinds {
-		nameWidth = max(nameWidth, columns(Clean(k.name)))
+		nameWidth = max(nameWidth, plain.Columns(plain.Clean(k.name)))
 	}
 	for _, k := range p.kinds {
 		if len(k.steps) == 0 {
@@ -60,9 +61,9 @@ func (p *Progress) frame(now time.Time, width, height int) []string {
 	}
 	for _, l := range p.lanes {
 		if l.until.After(now) {
-			rest := ", " + left(l.until, now) + " left"
-			text := fit("  "+l.reason, max(width-columns(rest), 0)) + rest
-			entries = append(entries, entry{text: p.screen.Style.paint(yellow, fit(text, width))})
+			rest := ", " + plain.Left(l.until, now) + " left"
+			text := plain.Fit("  "+l.reason, max(width-plain.Columns(rest), 0)) + rest
+			entries = append(entries, entry{text: p.screen.Style.Paint(plain.Yellow, plain.Fit(text, width))})
 		}
 	}
 	return p.squeeze(entries, width, height)
@@ -86,7 +87,7 @@ func (p *Progress) squeeze(entries []entry, width, height int) []string {
 		lines = append(lines, e.text)
 	}
 	if dropped > 0 {
-		lines = append(lines, p.screen.Style.paint(dim, fit(fmt.Sprintf("    and %d more", dropped), width)))
+		lines = append(lines, p.screen.Style.Paint(plain.Dim, plain.Fit(fmt.Sprintf("    and %d more", dropped), width)))
 	}
 	return lines[:min(len(lines), height)]
 }
@@ -97,10 +98,10 @@ func (p *Progress) headline(now time.Time, width int) string {
 		total += k.total
 		finished += k.finished()
 	}
-	right := fmt.Sprintf("%d of %s, %s", finished, count(total, "step"), whole(now.Sub(p.began)))
-	title := fit(Clean(p.screen.Title), max(0, width-columns(right)-2))
-	line := fit(pad(title, width-columns(right))+right, width)
-	return p.screen.Style.paint(bold, line)
+	right := fmt.Sprintf("%d of %s, %s", finished, plain.Count(total, "step"), plain.Whole(now.Sub(p.began)))
+	title := plain.Fit(plain.Clean(p.screen.Title), max(0, width-plain.Columns(right)-2))
+	line := plain.Fit(plain.Pad(title, width-plain.Columns(right))+right, width)
+	return p.screen.Style.Paint(plain.Bold, line)
 }
 
 func (k *kindProgress) finished() int {
@@ -112,18 +113,18 @@ func (p *Progress) kindLine(k *kindProgress, nameWidth, width int) string {
 	text := fmt.Sprintf("%d of %d", k.finished(), k.total)
 	switch {
 	case k.count[converge.StateFailed] > 0:
-		mark, color = "✗", red
+		mark, color = "✗", plain.Red
 		text += fmt.Sprintf(", %d failed", k.count[converge.StateFailed])
 	case k.finished() >= k.total:
-		mark, color = "✓", green
+		mark, color = "✓", plain.Green
 		text = fmt.Sprint(k.total)
 	case k.count[converge.StateWaiting] > 0:
-		mark, color = "…", yellow
+		mark, color = "…", plain.Yellow
 		text += fmt.Sprintf(", %d waiting", k.count[converge.StateWaiting])
 	}
-	line := fit(mark+" "+pad(Clean(k.name), nameWidth)+"  "+text, width)
+	line := plain.Fit(mark+" "+plain.Pad(plain.Clean(k.name), nameWidth)+"  "+text, width)
 	if rest, ok := strings.CutPrefix(line, mark); ok && mark != " " {
-		return p.screen.Style.paint(color, mark) + rest
+		return p.screen.Style.Paint(color, mark) + rest
 	}
 	return line
 }
@@ -139,25 +140,25 @@ func (p *Progress) stepLine(s *stepProgress, now time.Time, width int) string {
 			text = strings.TrimSuffix(fmt.Sprintf("attempt %d, %s", ev.Attempt, text), ", ")
 		}
 	case converge.StatePending:
-		color = yellow
-		text = fmt.Sprintf("attempt %d in %s: %s", ev.Attempt+1, left(ev.Until, now), Clean(ev.Reason))
+		color = plain.Yellow
+		text = fmt.Sprintf("attempt %d in %s: %s", ev.Attempt+1, plain.Left(ev.Until, now), plain.Clean(ev.Reason))
 		if ev.Attempt == 0 {
 			return ""
 		}
 	case converge.StateWaiting:
-		color = yellow
-		text = Clean(ev.Reason)
+		color = plain.Yellow
+		text = plain.Clean(ev.Reason)
 		if !ev.Until.IsZero() {
-			text = fmt.Sprintf("until %s: %s", Clock(ev.Until, now), text)
+			text = fmt.Sprintf("until %s: %s", plain.Clock(ev.Until, now), text)
 		}
 	case converge.StateFailed:
-		color = red
-		text = Clean(ev.Reason)
+		color = plain.Red
+		text = plain.Clean(ev.Reason)
 	default:
 		return ""
 	}
-	name := fit(s.name, max(10, width/2-4))
-	return p.screen.Style.paint(color, fit(strings.TrimRight("    "+name+"  "+text, " "), width))
+	name := plain.Fit(s.name, max(10, width/2-4))
+	return p.screen.Style.Paint(color, plain.Fit(strings.TrimRight("    "+name+"  "+text, " "), width))
 }
 
 // movement says what a running step is at: its phase, its bytes with the time left at the rate so far, and how long
@@ -166,12 +167,12 @@ func (s *stepProgress) movement(now time.Time, width int) string {
 	ev := s.event
 	var parts []string
 	if ev.Phase != "" {
-		parts = append(parts, Clean(ev.Phase))
+		parts = append(parts, plain.Clean(ev.Phase))
 	}
 	switch {
 	case ev.Done > 0 && ev.Total > 0:
 		share := min(float64(ev.Done)/float64(ev.Total), 1)
-		text := fmt.Sprintf("%s of %s, %.0f%%", Size(ev.Done), Size(ev.Total), share*100)
+		text := fmt.Sprintf("%s of %s, %.0f%%", plain.Size(ev.Done), plain.Size(ev.Total), share*100)
 		if width >= 100 {
 			text = bar(share) + " " + text
 		}
@@ -180,10 +181,10 @@ func (s *stepProgress) movement(now time.Time, width int) string {
 			parts = append(parts, rest+" left")
 		}
 	case ev.Done > 0:
-		parts = append(parts, Size(ev.Done))
+		parts = append(parts, plain.Size(ev.Done))
 	}
 	if runs := now.Sub(s.began); len(parts) == 0 || (ev.Done == 0 && runs >= 10*time.Second) {
-		parts = append(parts, whole(runs))
+		parts = append(parts, plain.Whole(runs))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -198,7 +199,7 @@ func (s *stepProgress) eta(now time.Time) (string, bool) {
 	if rest > float64(100*time.Hour) {
 		return "", false
 	}
-	return left(now.Add(time.Duration(rest)), now), true
+	return plain.Left(now.Add(time.Duration(rest)), now), true
 }
 
 func bar(share float64) string {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/render/plain"
 )
 
 // summaryLimit is what GitHub takes as the job summary of one step
@@ -58,7 +59,7 @@ func markdown(r release.Report, brief brevity) string {
 	writeProblems(&b, "### Warnings\n\n", warnings(r), brief)
 	writeNotes(&b, r, brief)
 	writeSteps(&b, r, brief)
-	return tidy(b.String())
+	return plain.Tidy(b.String())
 }
 
 // writeFacts writes commit, branch and addresses in one line.
@@ -200,7 +201,7 @@ func writeCrates(b *strings.Builder, r release.Report, brief brevity) {
 		}
 		size, confirmed := "", ""
 		if c.size > 0 {
-			size = Size(c.size)
+			size = plain.Size(c.size)
 		}
 		if c.confirmed != nil {
 			confirmed = moment(*c.confirmed)
@@ -220,7 +221,7 @@ func writeNotes(b *strings.Builder, r release.Report, brief brevity) {
 
 func writeSteps(b *strings.Builder, r release.Report, brief brevity) {
 	steps := r.Steps
-	title := count(len(steps), "step")
+	title := plain.Count(len(steps), "step")
 	if !brief.done {
 		steps = unfinished(steps)
 		title = fmt.Sprintf("%d of %s not done", len(steps), title)

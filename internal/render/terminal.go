@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tagboat/tagboat/internal/converge"
+	"github.com/tagboat/tagboat/internal/render/plain"
 )
 
 // Manner is how progress is shown.
@@ -151,7 +152,7 @@ func (p *Progress) write(text string) {
 }
 
 func (p *Progress) observeLane(ev converge.Event) {
-	wait := laneWait{name: Clean(ev.Lane), reason: Clean(ev.Reason), until: ev.Until}
+	wait := laneWait{name: plain.Clean(ev.Lane), reason: plain.Clean(ev.Reason), until: ev.Until}
 	for i, l := range p.lanes {
 		if l.name == wait.name {
 			p.lanes = append(p.lanes[:i], p.lanes[i+1:]...)
@@ -163,7 +164,7 @@ func (p *Progress) observeLane(ev converge.Event) {
 		p.draw(ev.Time)
 		return
 	}
-	p.write(fmt.Sprintf("%s %s\n", p.verb("wait", yellow), untilText(wait.reason, wait.until, ev.Time)))
+	p.write(fmt.Sprintf("%s %s\n", p.verb("wait", plain.Yellow), untilText(wait.reason, wait.until, ev.Time)))
 }
 
 // take enters an event into the state. fresh reports a change of state or attempt.
@@ -194,18 +195,18 @@ func (p *Progress) take(ev converge.Event) (s *stepProgress, fresh bool) {
 
 // stepName is a step's key without its kind, which stands beside it.
 func stepName(key, kind string) string {
-	return Clean(strings.TrimPrefix(key, kind+"/"))
+	return plain.Clean(strings.TrimPrefix(key, kind+"/"))
 }
 
 // verb is the first word of a plain line.
 func (p *Progress) verb(word, color string) string {
-	return p.screen.Style.paint(color, pad(word, 5))
+	return p.screen.Style.Paint(color, plain.Pad(word, 5))
 }
 
 // line returns the plain line for the last event of a step, or "".
 func (p *Progress) line(s *stepProgress, fresh bool) string {
-	ev, key := s.event, Clean(s.event.Key)
-	since := Span(ev.Time.Sub(s.began))
+	ev, key := s.event, plain.Clean(s.event.Key)
+	since := plain.Span(ev.Time.Sub(s.began))
 	if !fresh && ev.State != converge.StateRunning {
 		return ""
 	}
@@ -215,34 +216,34 @@ func (p *Progress) line(s *stepProgress, fresh bool) string {
 		case p.screen.Manner == Quiet:
 			return ""
 		case fresh && ev.Attempt > 1:
-			return fmt.Sprintf("%s %s, attempt %d", p.verb("start", cyan), key, ev.Attempt)
+			return fmt.Sprintf("%s %s, attempt %d", p.verb("start", plain.Cyan), key, ev.Attempt)
 		case fresh:
-			return p.verb("start", cyan) + " " + key
+			return p.verb("start", plain.Cyan) + " " + key
 		case ev.Phase != s.phase:
 			s.phase = ev.Phase
-			return p.verb("at", cyan) + " " + key + ": " + Clean(ev.Phase)
+			return p.verb("at", plain.Cyan) + " " + key + ": " + plain.Clean(ev.Phase)
 		}
 		return ""
 	case converge.StatePending:
 		if ev.Attempt == 0 {
 			return "" // steps that were not reached are in the report
 		}
-		return fmt.Sprintf("%s %s, attempt %d: %s", p.verb("again", yellow), key, ev.Attempt,
-			untilText(Clean(ev.Reason), ev.Until, ev.Time))
+		return fmt.Sprintf("%s %s, attempt %d: %s", p.verb("again", plain.Yellow), key, ev.Attempt,
+			untilText(plain.Clean(ev.Reason), ev.Until, ev.Time))
 	case converge.StateDone:
-		return fmt.Sprintf("%s %s, %s%s", p.verb("done", green), key, since, because(ev.Reason))
+		return fmt.Sprintf("%s %s, %s%s", p.verb("done", plain.Green), key, since, because(ev.Reason))
 	case converge.StateSkipped:
-		return fmt.Sprintf("%s %s%s", p.verb("skip", dim), key, because(ev.Reason))
+		return fmt.Sprintf("%s %s%s", p.verb("skip", plain.Dim), key, because(ev.Reason))
 	case converge.StateWaiting:
-		return fmt.Sprintf("%s %s: %s", p.verb("wait", yellow), key, untilText(Clean(ev.Reason), ev.Until, ev.Time))
+		return fmt.Sprintf("%s %s: %s", p.verb("wait", plain.Yellow), key, untilText(plain.Clean(ev.Reason), ev.Until, ev.Time))
 	case converge.StateFailed:
-		return fmt.Sprintf("%s %s, %s%s", p.verb("fail", red), key, since, because(ev.Reason))
+		return fmt.Sprintf("%s %s, %s%s", p.verb("fail", plain.Red), key, since, because(ev.Reason))
 	}
 	return ""
 }
 
 func because(reason string) string {
-	if reason = Clean(reason); reason == "" {
+	if reason = plain.Clean(reason); reason == "" {
 		return ""
 	}
 	return ": " + reason
@@ -253,5 +254,5 @@ func untilText(reason string, until, now time.Time) string {
 	if until.IsZero() {
 		return reason
 	}
-	return strings.TrimPrefix(fmt.Sprintf("%s; goes on at %s, in %s", reason, Clock(until, now), left(until, now)), "; ")
+	return strings.TrimPrefix(fmt.Sprintf("%s; goes on at %s, in %s", reason, plain.Clock(until, now), plain.Left(until, now)), "; ")
 }

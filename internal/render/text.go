@@ -6,6 +6,7 @@ import (
 
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/render/plain"
 )
 
 // Problems renders what went wrong: for each problem its sentence, the place, the values below each other, and the
@@ -16,9 +17,9 @@ func Problems(s Style, problems []release.ReportProblem) string {
 		if i > 0 {
 			b.WriteString("\n")
 		}
-		writeProblem(&b, s, s.paint(red, "error"), p)
+		writeProblem(&b, s, s.Paint(plain.Red, "error"), p)
 	}
-	return tidy(b.String())
+	return plain.Tidy(b.String())
 }
 
 // Error renders an error as its problems.
@@ -30,40 +31,40 @@ func Error(s Style, err error) string {
 }
 
 func writeProblem(b *strings.Builder, s Style, label string, p release.ReportProblem) {
-	writeWrapped(b, label+": ", "  ", Clean(p.Summary), s.width())
-	if at := place(Clean(p.File), p.Line); at != "" {
+	writeWrapped(b, label+": ", "  ", plain.Clean(p.Summary), s.Columns())
+	if at := place(plain.Clean(p.File), p.Line); at != "" {
 		fmt.Fprintf(b, "  at %s\n", at)
 	}
-	if step := Clean(p.Step); step != "" {
+	if step := plain.Clean(p.Step); step != "" {
 		fmt.Fprintf(b, "  in %s\n", step)
 	}
-	if detail := Block(p.Detail); detail != "" {
+	if detail := plain.Block(p.Detail); detail != "" {
 		for line := range strings.Lines(detail) {
 			b.WriteString("    " + line)
 		}
 		b.WriteString("\n")
 	}
-	if hint := Clean(p.Hint); hint != "" {
-		writeWrapped(b, "  "+s.paint(cyan, "hint")+": ", "  ", hint, s.width())
+	if hint := plain.Clean(p.Hint); hint != "" {
+		writeWrapped(b, "  "+s.Paint(plain.Cyan, "hint")+": ", "  ", hint, s.Columns())
 	}
 }
 
 // writeWrapped writes clean text after a first prefix, broken at spaces before width columns; further lines begin with
 // the next prefix. A word that is wider than the line stays whole, so that it can be copied.
 func writeWrapped(b *strings.Builder, first, next, text string, width int) {
-	line, used := first, columns(stripColor(first))
+	line, used := first, plain.Columns(stripColor(first))
 	empty := true
 	for word := range strings.FieldsSeq(text) {
-		if !empty && used+1+columns(word) > width {
+		if !empty && used+1+plain.Columns(word) > width {
 			b.WriteString(line + "\n")
-			line, used, empty = next, columns(next), true
+			line, used, empty = next, plain.Columns(next), true
 		}
 		if !empty {
 			line += " "
 			used++
 		}
 		line += word
-		used += columns(word)
+		used += plain.Columns(word)
 		empty = false
 	}
 	b.WriteString(line + "\n")
@@ -90,19 +91,19 @@ func Crates(s Style, r release.Report) string {
 	for _, c := range rows {
 		size, confirmed := "", ""
 		if c.size > 0 {
-			size = Size(c.size)
+			size = plain.Size(c.size)
 		}
 		if c.confirmed != nil {
 			confirmed = moment(*c.confirmed)
 		}
-		cells = append(cells, []string{Clean(c.name), Clean(c.version), Clean(c.registry), Clean(short(c.sha256, 12)), size, c.state, confirmed})
+		cells = append(cells, []string{plain.Clean(c.name), plain.Clean(c.version), plain.Clean(c.registry), plain.Clean(short(c.sha256, 12)), size, c.state, confirmed})
 	}
-	return tidy(heading(s, table(cells, 4)))
+	return plain.Tidy(heading(s, plain.Table(cells, 4)))
 }
 
 // heading joins a table's lines; the first is its heading.
 func heading(s Style, lines []string) string {
-	lines[0] = s.paint(dim, lines[0])
+	lines[0] = s.Paint(plain.Dim, lines[0])
 	return strings.Join(lines, "\n") + "\n"
 }
 
@@ -111,25 +112,25 @@ func Plan(s Style, r release.Report) string {
 	var b strings.Builder
 	writeTitle(&b, s, r)
 	if text := Graph(r.Crates); text != "" {
-		b.WriteString("\n" + s.paint(bold, "Order of publishing") + "\n" + text)
+		b.WriteString("\n" + s.Paint(plain.Bold, "Order of publishing") + "\n" + text)
 	}
-	b.WriteString("\n" + s.paint(bold, "Steps") + "\n" + Steps(s, r.Steps))
+	b.WriteString("\n" + s.Paint(plain.Bold, "Steps") + "\n" + Steps(s, r.Steps))
 	writeForecast(&b, s, r)
 	writeFindings(&b, s, r)
-	return tidy(b.String())
+	return plain.Tidy(b.String())
 }
 
 func writeTitle(b *strings.Builder, s Style, r release.Report) {
-	color := map[string]string{release.Released: green, release.Started: green, release.Planned: cyan, release.Waiting: yellow}[r.Outcome]
+	color := map[string]string{release.Released: plain.Green, release.Started: plain.Green, release.Planned: plain.Cyan, release.Waiting: plain.Yellow}[r.Outcome]
 	if color == "" {
-		color = red
+		color = plain.Red
 	}
-	b.WriteString(s.paint(color, Clean(headline(r))) + "\n")
+	b.WriteString(s.Paint(color, plain.Clean(headline(r))) + "\n")
 	var facts []string
-	if commit := Clean(r.Commit); commit != "" {
+	if commit := plain.Clean(r.Commit); commit != "" {
 		facts = append(facts, "commit "+commit)
 	}
-	if branch := Clean(r.Branch); branch != "" {
+	if branch := plain.Clean(r.Branch); branch != "" {
 		facts = append(facts, "branch "+branch)
 	}
 	if len(facts) > 0 {
@@ -144,46 +145,46 @@ func Graph(crates []release.Crate) string {
 		for _, c := range level {
 			needs := ""
 			if len(c.Needs) > 0 {
-				needs = "needs " + Clean(strings.Join(c.Needs, ", "))
+				needs = "needs " + plain.Clean(strings.Join(c.Needs, ", "))
 			}
-			rows = append(rows, []string{fmt.Sprintf("  %d", n+1), Clean(c.Name + " " + c.Version), Clean(strings.Join(c.Registries, ", ")), needs})
+			rows = append(rows, []string{fmt.Sprintf("  %d", n+1), plain.Clean(c.Name + " " + c.Version), plain.Clean(strings.Join(c.Registries, ", ")), needs})
 		}
 	}
 	if len(rows) == 0 {
 		return ""
 	}
-	return tidy(strings.Join(table(rows), "\n") + "\n")
+	return plain.Tidy(strings.Join(plain.Table(rows), "\n") + "\n")
 }
 
 // stateColors are the colours of the outcomes of steps.
-var stateColors = map[string]string{"done": green, "failed": red, "waiting": yellow, "skipped": dim, "pending": dim}
+var stateColors = map[string]string{"done": plain.Green, "failed": plain.Red, "waiting": plain.Yellow, "skipped": plain.Dim, "pending": plain.Dim}
 
 // Steps renders steps, one per line: outcome, key, time, reason.
 func Steps(s Style, steps []release.ReportStep) string {
 	var b strings.Builder
 	widest := 0
 	for _, step := range steps {
-		widest = max(widest, columns(Clean(step.Key)))
+		widest = max(widest, plain.Columns(plain.Clean(step.Key)))
 	}
-	widest = min(widest, s.width()/2)
+	widest = min(widest, s.Columns()/2)
 	for _, step := range steps {
 		outcome := step.Outcome
 		if !isState(outcome) {
 			outcome = "pending"
 		}
-		line := pad(Clean(step.Key), widest)
+		line := plain.Pad(plain.Clean(step.Key), widest)
 		if t := elapsed(step.ElapsedMS); t != "" {
 			line += "  " + t
 		}
 		if step.Attempts > 1 {
-			line += "  " + count(step.Attempts, "attempt")
+			line += "  " + plain.Count(step.Attempts, "attempt")
 		}
-		if reason := Clean(step.Reason); reason != "" {
+		if reason := plain.Clean(step.Reason); reason != "" {
 			line += "  " + reason
 		}
-		b.WriteString("  " + s.paint(stateColors[outcome], pad(outcome, 7)) + "  " + line + "\n")
+		b.WriteString("  " + s.Paint(stateColors[outcome], plain.Pad(outcome, 7)) + "  " + line + "\n")
 	}
-	return tidy(b.String())
+	return plain.Tidy(b.String())
 }
 
 func isState(outcome string) bool {
@@ -195,22 +196,22 @@ func writeForecast(b *strings.Builder, s Style, r release.Report) {
 	var lines []string
 	for _, reg := range r.Registries {
 		if reg.Forecast.Wait > 0 {
-			lines = append(lines, fmt.Sprintf("  %s: about %s of waiting for its rate limits%s", Clean(reg.Name), Span(reg.Forecast.Wait), because(reg.Forecast.Text)))
+			lines = append(lines, fmt.Sprintf("  %s: about %s of waiting for its rate limits%s", plain.Clean(reg.Name), plain.Span(reg.Forecast.Wait), because(reg.Forecast.Text)))
 		}
 	}
 	if len(lines) > 0 {
-		b.WriteString("\n" + s.paint(bold, "Forecast") + "\n" + strings.Join(lines, "\n") + "\n")
+		b.WriteString("\n" + s.Paint(plain.Bold, "Forecast") + "\n" + strings.Join(lines, "\n") + "\n")
 	}
 }
 
 func writeFindings(b *strings.Builder, s Style, r release.Report) {
 	for _, p := range warnings(r) {
 		b.WriteString("\n")
-		writeProblem(b, s, s.paint(yellow, "warning"), p)
+		writeProblem(b, s, s.Paint(plain.Yellow, "warning"), p)
 	}
 	for _, p := range r.Problems {
 		b.WriteString("\n")
-		writeProblem(b, s, s.paint(red, "error"), p)
+		writeProblem(b, s, s.Paint(plain.Red, "error"), p)
 	}
 }
 
@@ -224,11 +225,11 @@ func Report(s Style, r release.Report) string {
 		b.WriteString("\n" + text)
 	}
 	if open := unfinished(r.Steps); len(open) > 0 {
-		b.WriteString("\n" + s.paint(bold, "Not reached") + "\n" + Steps(s, open))
+		b.WriteString("\n" + s.Paint(plain.Bold, "Not reached") + "\n" + Steps(s, open))
 	}
 	writeFindings(&b, s, r)
 	writeLinks(&b, s, r)
-	return tidy(b.String())
+	return plain.Tidy(b.String())
 }
 
 // unfinished are the steps that a further run has to do.
@@ -247,24 +248,24 @@ func writePage(b *strings.Builder, s Style, r release.Report) {
 	if r.Notes == "" && len(r.Assets) == 0 {
 		return
 	}
-	bar := s.paint(dim, "│") + " "
-	b.WriteString("\n" + s.paint(dim, "┌ ") + s.paint(bold, Clean(r.Title)) + "\n")
-	if notes := Block(r.Notes); notes != "" {
+	bar := s.Paint(plain.Dim, "│") + " "
+	b.WriteString("\n" + s.Paint(plain.Dim, "┌ ") + s.Paint(plain.Bold, plain.Clean(r.Title)) + "\n")
+	if notes := plain.Block(r.Notes); notes != "" {
 		for line := range strings.SplitSeq(notes, "\n") {
 			b.WriteString(bar + line + "\n")
 		}
 	}
 	if len(r.Assets) > 0 {
-		b.WriteString(bar + "\n" + bar + count(len(r.Assets), "asset") + "\n")
+		b.WriteString(bar + "\n" + bar + plain.Count(len(r.Assets), "asset") + "\n")
 		var rows [][]string
 		for _, a := range r.Assets {
-			rows = append(rows, []string{Clean(a.Name), Size(a.Size), assetSum(a)})
+			rows = append(rows, []string{plain.Clean(a.Name), plain.Size(a.Size), assetSum(a)})
 		}
-		for _, line := range table(rows, 1) {
+		for _, line := range plain.Table(rows, 1) {
 			b.WriteString(bar + "  " + line + "\n")
 		}
 	}
-	b.WriteString(s.paint(dim, "└") + "\n")
+	b.WriteString(s.Paint(plain.Dim, "└") + "\n")
 }
 
 func assetSum(a release.Asset) string {
@@ -274,18 +275,18 @@ func assetSum(a release.Asset) string {
 	case a.SHA256 == "":
 		return ""
 	}
-	return "sha256 " + Clean(short(a.SHA256, 12))
+	return "sha256 " + plain.Clean(short(a.SHA256, 12))
 }
 
 func writeLinks(b *strings.Builder, s Style, r release.Report) {
 	var rows [][]string
 	for _, link := range [][2]string{{"release", r.URL}, {"workflow", r.RunURL}} {
-		if url := Clean(link[1]); url != "" {
+		if url := plain.Clean(link[1]); url != "" {
 			rows = append(rows, []string{"  " + link[0], url})
 		}
 	}
 	if len(rows) > 0 {
-		b.WriteString("\n" + s.paint(bold, "Look here") + "\n" + strings.Join(table(rows), "\n") + "\n")
+		b.WriteString("\n" + s.Paint(plain.Bold, "Look here") + "\n" + strings.Join(plain.Table(rows), "\n") + "\n")
 	}
 }
 
@@ -308,38 +309,38 @@ func Verification(s Style, title string, checks []Check) string {
 		}
 	}
 	var b strings.Builder
-	b.WriteString(s.paint(bold, Clean(title)) + "\n")
+	b.WriteString(s.Paint(plain.Bold, plain.Clean(title)) + "\n")
 	widest := 0
 	for _, c := range checks {
-		widest = max(widest, columns(Clean(c.State)))
+		widest = max(widest, plain.Columns(plain.Clean(c.State)))
 	}
 	for _, c := range append(same, other...) {
-		color := map[string]string{"same": green, "unknown": yellow}[c.State]
+		color := map[string]string{"same": plain.Green, "unknown": plain.Yellow}[c.State]
 		if color == "" {
-			color = red
+			color = plain.Red
 		}
-		b.WriteString("  " + s.paint(color, pad(Clean(c.State), widest)) + "  " + Clean(c.Name) + "\n")
-		if detail := Block(c.Detail); detail != "" {
+		b.WriteString("  " + s.Paint(color, plain.Pad(plain.Clean(c.State), widest)) + "  " + plain.Clean(c.Name) + "\n")
+		if detail := plain.Block(c.Detail); detail != "" {
 			for line := range strings.SplitSeq(detail, "\n") {
 				b.WriteString("      " + line + "\n")
 			}
 		}
 	}
 	if len(other) == 0 {
-		fmt.Fprintf(&b, "%s, all as recorded\n", count(len(checks), "check"))
+		fmt.Fprintf(&b, "%s, all as recorded\n", plain.Count(len(checks), "check"))
 	} else {
-		fmt.Fprintf(&b, "%d of %s not as recorded\n", len(other), count(len(checks), "check"))
+		fmt.Fprintf(&b, "%d of %s not as recorded\n", len(other), plain.Count(len(checks), "check"))
 	}
-	return tidy(b.String())
+	return plain.Tidy(b.String())
 }
 
 // Settings renders every configuration key with its value and where the value comes from.
 func Settings(s Style, settings []config.Setting) string {
 	rows := [][]string{{"KEY", "VALUE", "FROM"}}
 	for _, x := range settings {
-		rows = append(rows, []string{Clean(x.Key), fit(Clean(settingText(x.Value)), 60), Clean(x.Origin.String())})
+		rows = append(rows, []string{plain.Clean(x.Key), plain.Fit(plain.Clean(settingText(x.Value)), 60), plain.Clean(x.Origin.String())})
 	}
-	return tidy(heading(s, table(rows)))
+	return plain.Tidy(heading(s, plain.Table(rows)))
 }
 
 // settingText writes a value as TOML does.

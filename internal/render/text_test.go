@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/tagboat/tagboat/internal/config"
@@ -86,52 +85,4 @@ package.exclude  ["*-testing", "x\x1b"]  tagboat.toml:3
 package.locked   true                    flag --locked
 pace.attempts    5                       environment TAGBOAT_ATTEMPTS
 `)
-}
-
-func TestSizeSpanClock(t *testing.T) {
-	for n, want := range map[int64]string{
-		0: "0 B", 999: "999 B", 1000: "1.0 kB", 9940: "9.9 kB", 9960: "10 kB", 999_400: "999 kB", 999_600: "1.0 MB", 1_234_567: "1.2 MB", 2_000_000_000: "2.0 GB",
-		5_000_000_000_000: "5.0 TB", 9_000_000_000_000_000: "9000 TB",
-	} {
-		if got := render.Size(n); got != want {
-			t.Errorf("Size(%d) = %q, want %q", n, got, want)
-		}
-	}
-	for d, want := range map[time.Duration]string{
-		-1: "0s", 0: "0.0s", 420 * time.Millisecond: "0.4s", 9999 * time.Millisecond: "9.9s", 10 * time.Second: "10s", 65 * time.Second: "1m 05s",
-		130 * time.Minute: "2h 10m", 76 * time.Hour: "3d 4h",
-	} {
-		if got := render.Span(d); got != want {
-			t.Errorf("Span(%v) = %q, want %q", d, got, want)
-		}
-	}
-	if got := render.Clock(noon.Add(time.Hour), noon); got != "13:00:00 UTC" {
-		t.Errorf("Clock on the same day = %q", got)
-	}
-	if got := render.Clock(noon.Add(24*time.Hour), noon); got != "2026-03-02 12:00 UTC" {
-		t.Errorf("Clock on the next day = %q", got)
-	}
-}
-
-func TestClean(t *testing.T) {
-	for in, want := range map[string]string{
-		"a\tb\r\nc  d ":           "a b c d",
-		"\x1b[31mred":             "�[31mred",
-		"\u202eabc\u2066":         "�abc�",
-		"a\xffb":                  "a�b",
-		"⚠️ 👩‍💻 a\u200db":         "⚠ 👩💻 a�b",
-		"e\u0301":                 "e\u0301",
-		"::error::x":              ": :error::x",
-		"core::fmt":               "core::fmt",
-		"x##[group]":              "x## [group]",
-		"\u3164\u115f\U000e0041x": "���x",
-		"\u2028":                  "�",
-	} {
-		if got := render.Clean(in); got != want {
-			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
-		}
-	}
-	if got := render.Block("\n\na\tb  \r\n  ::x\n\x07\n\n"); got != "a    b\n  : :x\n�" {
-		t.Errorf("Block = %q", got)
-	}
 }

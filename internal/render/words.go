@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/render/plain"
 )
 
 // What the text and the Markdown renderings have in common: sentences and tables as data, not yet escaped.
@@ -149,7 +150,7 @@ func levels(crates []release.Crate) [][]release.Crate {
 
 // place returns "file:line", "file", or "".
 func place(file string, line int) string {
-	if Clean(file) == "" {
+	if plain.Clean(file) == "" {
 		return ""
 	}
 	if line > 0 {
@@ -166,7 +167,7 @@ func elapsed(ms int64) string {
 	if ms <= 0 {
 		return ""
 	}
-	return Span(time.Duration(ms) * time.Millisecond)
+	return plain.Span(time.Duration(ms) * time.Millisecond)
 }
 
 // warnings are the findings that do not stop, and what registries said to accepted uploads.

@@ -1,4 +1,4 @@
-package render
+package plain
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ type Style struct {
 	Width int  // columns; 0 means 80
 }
 
-func (s Style) width() int {
+func (s Style) Columns() int {
 	if s.Width <= 0 {
 		return 80
 	}
@@ -22,16 +22,16 @@ func (s Style) width() int {
 
 // Colours, as SGR parameters.
 const (
-	bold   = "1"
-	dim    = "2"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	cyan   = "36"
+	Bold   = "1"
+	Dim    = "2"
+	Red    = "31"
+	Green  = "32"
+	Yellow = "33"
+	Cyan   = "36"
 )
 
-// paint colours text, which must be clean.
-func (s Style) paint(color, text string) string {
+// Paint colours text, which must be clean.
+func (s Style) Paint(color, text string) string {
 	if !s.Color || color == "" || text == "" {
 		return text
 	}
@@ -73,20 +73,20 @@ func Span(d time.Duration) string {
 	return fmt.Sprintf("%dd %dh", int(d.Hours())/24, int(d.Hours())%24)
 }
 
-// whole formats a duration in whole seconds, rounded down: "4s", "3m 05s".
-func whole(d time.Duration) string {
+// Whole formats a duration in whole seconds, rounded down: "4s", "3m 05s".
+func Whole(d time.Duration) string {
 	if d < 10*time.Second {
 		return fmt.Sprintf("%ds", int(max(d, 0).Seconds()))
 	}
 	return Span(d)
 }
 
-// left formats the whole seconds until a time, rounded up, so that a countdown ends with 1s.
-func left(until, now time.Time) string {
+// Left formats the whole seconds until a time, rounded up, so that a countdown ends with 1s.
+func Left(until, now time.Time) string {
 	if !until.After(now) {
 		return "now"
 	}
-	return whole(until.Sub(now) + time.Second - 1)
+	return Whole(until.Sub(now) + time.Second - 1)
 }
 
 // Clock formats an instant as people read it in a log: "15:04:05 UTC", with the date where it is not now's day.
@@ -98,16 +98,16 @@ func Clock(t, now time.Time) string {
 	return t.Format("2006-01-02 15:04 UTC")
 }
 
-// table formats rows in columns that are as wide as their widest cell, two spaces apart. Columns named in right are
+// Table formats rows in columns that are as wide as their widest cell, two spaces apart. Columns named in right are
 // aligned to the right. Cells must be clean. Trailing spaces are cut.
-func table(rows [][]string, right ...int) []string {
+func Table(rows [][]string, right ...int) []string {
 	var widths []int
 	for _, row := range rows {
 		for i, cell := range row {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], columns(cell))
+			widths[i] = max(widths[i], Columns(cell))
 		}
 	}
 	out := make([]string, len(rows))
@@ -118,9 +118,9 @@ func table(rows [][]string, right ...int) []string {
 				b.WriteString("  ")
 			}
 			if slices.Contains(right, i) {
-				b.WriteString(padLeft(cell, widths[i]))
+				b.WriteString(PadLeft(cell, widths[i]))
 			} else {
-				b.WriteString(pad(cell, widths[i]))
+				b.WriteString(Pad(cell, widths[i]))
 			}
 		}
 		out[n] = strings.TrimRight(b.String(), " ")
@@ -128,8 +128,8 @@ func table(rows [][]string, right ...int) []string {
 	return out
 }
 
-// count formats a number with its noun: "1 crate", "3 crates".
-func count(n int, noun string) string {
+// Count formats a number with its noun: "1 crate", "3 crates".
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

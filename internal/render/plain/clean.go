@@ -1,9 +1,6 @@
-// Package render holds every sentence a person reads: progress on a terminal, reports as text, Markdown and JSON,
-// and problems. It is pure: it writes to the writers it is given and takes time, width and colours as values.
-//
-// Everything that came from outside (names, answers of services, error texts) passes Clean or Block before it is
-// written, so that it can neither steer a terminal nor pose as something else.
-package render
+// Package plain makes text of unknown origin safe to show, and formats columns, sizes and times. It is what every
+// rendering is built from.
+package plain
 
 import (
 	"strings"
@@ -97,9 +94,9 @@ func breakCommands(s string) string {
 	return strings.ReplaceAll(s, "##[", "## [")
 }
 
-// tidy is the last thing that happens to a rendered text: no line ends with white space, and none has become a
+// Tidy is the last thing that happens to a rendered text: no line ends with white space, and none has become a
 // workflow command by where it was broken.
-func tidy(text string) string {
+func Tidy(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
 		lines[i] = breakCommands(strings.TrimRight(line, " "))
@@ -107,15 +104,15 @@ func tidy(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// columns returns how many terminal columns s takes.
-func columns(s string) int { return uniseg.StringWidth(s) }
+// Columns returns how many terminal columns s takes.
+func Columns(s string) int { return uniseg.StringWidth(s) }
 
-// fit cuts s so that it takes at most n columns, with "…" at the end of what was cut.
-func fit(s string, n int) string {
+// Fit cuts s so that it takes at most n columns, with "…" at the end of what was cut.
+func Fit(s string, n int) string {
 	if n <= 0 {
 		return ""
 	}
-	if columns(s) <= n {
+	if Columns(s) <= n {
 		return s
 	}
 	used, at, state := 0, 0, -1
@@ -132,8 +129,8 @@ func fit(s string, n int) string {
 	return s[:at] + "…"
 }
 
-// pad fills s with spaces up to n columns.
-func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-columns(s))) }
+// Pad fills s with spaces up to n columns.
+func Pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-Columns(s))) }
 
-// padLeft puts spaces before s up to n columns.
-func padLeft(s string, n int) string { return strings.Repeat(" ", max(0, n-columns(s))) + s }
+// PadLeft puts spaces before s up to n columns.
+func PadLeft(s string, n int) string { return strings.Repeat(" ", max(0, n-Columns(s))) + s }
