@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,8 +31,10 @@ type PackageRequest struct {
 	Crates   []string  // names of the members to package; those among them that need each other may be unpublished
 	Registry string    // alias of the registry that they go to; "" and CratesIO are crates.io
 
-	Indexes         map[string]string // alias -> index; told to cargo by environment, never in files
-	ReplaceCratesIO string            // index URL ("sparse+http://...") that stands for crates.io in a rehearsal; "" is the real one
+	Indexes map[string]string // alias -> index; told to cargo by environment, never in files
+	// Stands says what cargo reads instead of an index: the index ("sparse+https://..." or CratesIOIndex) -> another one
+	// ("sparse+http://..."), such as a gate that adds a token, or an embedded registry. It does not change the packages.
+	Stands map[string]string
 
 	Locked   Mode                      // Off lets cargo bring a stale Cargo.lock up to date. Without a Cargo.lock one is made in either case
 	Verify   Mode                      // Off leaves the verification builds out; the result says so
@@ -280,6 +283,36 @@ func (p *packer) same(taken []PackagedCrate, verified []madeCrate) error {
 	}
 	if len(taken) != len(verified) {
 		return fmt.Errorf("verify %d crates: cargo packaged %d", len(taken), len(verified))
+	}
+	return p.unpackedSame(taken)
+}
+
+// unpackedSame compares the sources that siblings were built against with the packages that they came from.
+func (p *packer) unpackedSame(taken []PackagedCrate) error {
+	root, err := os.OpenRoot(p.zone.CargoHome())
+	if err != nil {
+		return fmt.Errorf("read the zone's cargo home: %w", err)
+	}
+	defer root.Close()
+	for _, c := range taken {
+		dirs, err := fs.Glob(root.FS(), "registry/src/*/"+c.Name+"-"+c.Version)
+		if err != nil {
+			return fmt.Errorf("look for the unpacked %s: %w", c.Name, err)
+		}
+		for _, dir := range dirs {
+			file, err := changedFile(root, dir, c)
+			if err != nil {
+				return fmt.Errorf("compare the unpacked %s %s: %w", c.Name, c.Version, err)
+			}
+			if file != "" {
+				return &problem.Error{
+					Kind:    problem.Stopped,
+					Summary: fmt.Sprintf("crates were verified against a changed %s %s", c.Name, c.Version),
+					Detail:  file + " was changed after it was unpacked",
+					Hint:    "a build script or proc macro changes other crates' sources; find it before you publish anything",
+				}
+			}
+		}
 	}
 	return nil
 }

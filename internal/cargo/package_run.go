@@ -1,8 +1,10 @@
 package cargo
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/url"
 	"path/filepath"
@@ -15,8 +17,8 @@ import (
 	"github.com/tagboat/tagboat/internal/problem"
 )
 
-// rehearsalSource is the name under which a rehearsal's registry replaces crates.io. It must be none that a repository uses.
-const rehearsalSource = "tagboat-rehearsal"
+// CratesIOIndex is how cargo names the index of crates.io.
+const CratesIOIndex = "https://github.com/rust-lang/crates.io-index"
 
 // open runs cargo with the network, to fetch.
 func (p *packer) open(ctx context.Context, dir string, args ...string) error {
@@ -51,26 +53,36 @@ func (p *packer) cargoPackage(ctx context.Context, target string, flags ...strin
 }
 
 // destination tells cargo where the crates will go, which decides where it looks for siblings that are packaged along.
-// A rehearsal names the index, because cargo looks behind a replaced source only for siblings of that very index.
+// A replaced registry is named by the index that stands for it, because cargo looks behind a replaced source only for
+// siblings of that very index.
 func (p *packer) destination() []string {
-	switch {
-	case p.req.Registry != "" && p.req.Registry != CratesIO:
-		return []string{"--registry", p.req.Registry}
-	case p.req.ReplaceCratesIO != "":
-		return []string{"--index", p.req.ReplaceCratesIO}
+	name, index := p.req.Registry, CratesIOIndex
+	if name == "" {
+		name = CratesIO
 	}
-	return []string{"--registry", CratesIO}
+	if name != CratesIO {
+		index = cmp.Or(p.req.Indexes[name], p.workspace.Registries[name])
+	}
+	if stand := p.req.Stands[index]; stand != "" {
+		return []string{"--index", stand}
+	}
+	return []string{"--registry", name}
 }
 
-// replacement puts the rehearsal's registry in the place of crates.io. The command line wins over every file.
+// replacement puts other indexes in the place of those that they stand for. The command line wins over every file. The
+// names of the sources must be none that a repository uses.
 func (p *packer) replacement() []string {
-	if p.req.ReplaceCratesIO == "" {
-		return nil
+	var args []string
+	for i, index := range slices.Sorted(maps.Keys(p.req.Stands)) {
+		source, stand := CratesIO, fmt.Sprintf("tagboat-stand-%d", i)
+		if index != CratesIOIndex {
+			source = fmt.Sprintf("tagboat-stood-for-%d", i)
+			args = append(args, "--config", "source."+source+".registry="+strconv.Quote(index))
+		}
+		args = append(args, "--config", "source."+source+".replace-with="+strconv.Quote(stand),
+			"--config", "source."+stand+".registry="+strconv.Quote(p.req.Stands[index]))
 	}
-	return []string{
-		"--config", "source." + CratesIO + ".replace-with=" + strconv.Quote(rehearsalSource),
-		"--config", "source." + rehearsalSource + ".registry=" + strconv.Quote(p.req.ReplaceCratesIO),
-	}
+	return args
 }
 
 // env names the registries and a target folder of a phase's own.
@@ -92,7 +104,9 @@ func (p *packer) ports() []uint16 {
 	for index := range maps.Values(p.req.Indexes) {
 		ports = append(ports, portOf(index, "http"))
 	}
-	ports = append(ports, portOf(p.req.ReplaceCratesIO, "http"))
+	for index := range maps.Values(p.req.Stands) {
+		ports = append(ports, portOf(index, "http"))
+	}
 	if p.workspace != nil {
 		for index := range maps.Values(p.workspace.Registries) {
 			ports = append(ports, portOf(index, "https"))

@@ -113,7 +113,7 @@ func TestPackageAllMakesWhatCargoPublishes(t *testing.T) {
 		t.Run(tc.workspace, func(t *testing.T) {
 			twin, index := startTwin(t, registrytwin.Config{Known: func(string) bool { return true }})
 			repo := stage(t, tc.workspace, nil)
-			req := cargo.PackageRequest{Source: repo, Registry: tc.registry, ReplaceCratesIO: index, Indexes: map[string]string{"feed": index}}
+			req := cargo.PackageRequest{Source: repo, Registry: tc.registry, Stands: map[string]string{cargo.CratesIOIndex: index}, Indexes: map[string]string{"feed": index}}
 			var seen []map[string]string
 			for range 2 {
 				z := newZone(t)
@@ -156,12 +156,12 @@ func publishWithCargo(t *testing.T, repo *git.Repo, req cargo.PackageRequest) {
 	cmd := exec.CommandContext(t.Context(), "cargo")
 	cmd.Env = append(os.Environ(), "CARGO_HOME="+t.TempDir(), "CARGO_TARGET_DIR="+t.TempDir(), "CARGO_REGISTRIES_FEED_INDEX="+req.Indexes["feed"])
 	if req.Registry != "feed" {
-		argv = append(argv, "--index", req.ReplaceCratesIO, "--token", "letmein",
-			"--config", `source.crates-io.replace-with="stand-in"`, "--config", `source.stand-in.registry="`+req.ReplaceCratesIO+`"`)
+		argv = append(argv, "--index", req.Stands[cargo.CratesIOIndex], "--token", "letmein",
+			"--config", `source.crates-io.replace-with="stand-in"`, "--config", `source.stand-in.registry="`+req.Stands[cargo.CratesIOIndex]+`"`)
 	} else {
 		argv = append(argv, "--registry", req.Registry)
 		cmd.Env = append(cmd.Env, "CARGO_REGISTRIES_FEED_TOKEN=letmein", "CARGO_REGISTRIES_FEED_CREDENTIAL_PROVIDER=cargo:token",
-			`CARGO_SOURCE_CRATES_IO_REPLACE_WITH=stand-in`, `CARGO_SOURCE_STAND_IN_REGISTRY=`+req.ReplaceCratesIO)
+			`CARGO_SOURCE_CRATES_IO_REPLACE_WITH=stand-in`, `CARGO_SOURCE_STAND_IN_REGISTRY=`+req.Stands[cargo.CratesIOIndex])
 	}
 	cmd.Args, cmd.Dir = append([]string{"cargo"}, argv...), repo.Dir
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -218,12 +218,12 @@ func TestPackageAllUsesPublishedSiblings(t *testing.T) {
 	repo := stage(t, "", files)
 	twin, index := startTwin(t, registrytwin.Config{})
 	z := newZone(t)
-	req := cargo.PackageRequest{Source: repo, Crates: []string{"capstan"}, ReplaceCratesIO: index, Out: t.TempDir()}
+	req := cargo.PackageRequest{Source: repo, Crates: []string{"capstan"}, Stands: map[string]string{cargo.CratesIOIndex: index}, Out: t.TempDir()}
 	_, err := cargo.PackageAll(t.Context(), z, req)
 	if err == nil || !strings.Contains(err.Error(), "no matching package named `anchor` found") {
 		t.Fatalf("with anchor unpublished: %v", err)
 	}
-	publishWithCargo(t, lockedRepo(t, repo), cargo.PackageRequest{Crates: []string{"anchor"}, ReplaceCratesIO: index})
+	publishWithCargo(t, lockedRepo(t, repo), cargo.PackageRequest{Crates: []string{"anchor"}, Stands: map[string]string{cargo.CratesIOIndex: index}})
 	p, err := cargo.PackageAll(t.Context(), z, req)
 	if err != nil {
 		t.Fatal(err)

@@ -28,9 +28,12 @@ type Repository struct {
 	Repo    *git.Repo
 	Scratch string // an existing folder of this run alone
 
-	// Stands says which sparse index the build zone's cargo reads instead of another, by the identity of the other: a
-	// gate for a registry that wants a token, an embedded registry in a rehearsal. The packaged bytes do not change.
+	// Stands says which sparse index (without "sparse+") the build zone's cargo reads instead of another, by the name
+	// that cargo has for the other: an embedded registry in a rehearsal. The packaged bytes do not change.
 	Stands map[string]string
+	// Gate opens a reading address for a registry that wants a token, and returns its sparse index, "" where none is
+	// needed. The token stays outside of the build zone. May be nil.
+	Gate func(name, index string) (url string, err error)
 
 	mu        sync.Mutex
 	zone      *zone.Zone
@@ -311,7 +314,12 @@ func workflowFiles(root *os.Root) ([]WorkflowFile, error) {
 // Package packages crates of the checkout in its build zone.
 func (r *Repository) Package(ctx context.Context, order observe.PackageOrder) (*cargo.Packaged, error) {
 	p := r.config.Package
-	req := cargo.PackageRequest{Source: r.clone, Crates: order.Crates, Registry: order.Registry.Name, Indexes: r.indexes(), ReplaceCratesIO: r.Stands[cratesIOIndex],
+	indexes := r.indexes()
+	stands, err := r.stands(indexes)
+	if err != nil {
+		return nil, err
+	}
+	req := cargo.PackageRequest{Source: r.clone, Crates: order.Crates, Registry: order.Registry.Name, Indexes: indexes, Stands: stands,
 		Locked: mode(p.Locked), Verify: mode(p.Verify), Features: p.Features, Out: order.Out, Progress: order.Progress}
 	return cargo.PackageAll(ctx, r.zone, req)
 }
@@ -361,6 +369,30 @@ func mode(on bool) cargo.Mode {
 	return cargo.Off
 }
 
+// stands are the indexes that cargo must read instead of others: those given, and gates for registries that want a token.
+func (r *Repository) stands(indexes map[string]string) (map[string]string, error) {
+	out := map[string]string{}
+	for index, url := range r.Stands {
+		out[index] = "sparse+" + url
+	}
+	if r.Gate == nil {
+		return out, nil
+	}
+	for alias, index := range indexes {
+		if out[index] != "" {
+			continue
+		}
+		url, err := r.Gate(alias, index)
+		if err != nil {
+			return nil, err
+		}
+		if url != "" {
+			out[index] = "sparse+" + url
+		}
+	}
+	return out, nil
+}
+
 // indexes are the registries by alias, as cargo must find them.
 func (r *Repository) indexes() map[string]string {
 	out := map[string]string{}
@@ -374,5 +406,3 @@ func (r *Repository) indexes() map[string]string {
 	}
 	return out
 }
-
-const cratesIOIndex = "https://github.com/rust-lang/crates.io-index"
