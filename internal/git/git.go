@@ -29,6 +29,8 @@ var (
 // Repo is a local repository. Dir is the top of a work tree, or the folder of a bare repository; it must be absolute.
 type Repo struct {
 	Dir string
+
+	separate bool // Dir is the git folder of a submodule, whose work tree is elsewhere and may be gone
 }
 
 // Tag is a tag with what it points at. Object is the hash that the ref holds: of the tag object where Annotated, else
@@ -59,7 +61,7 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 		return nil, fmt.Errorf("open repository %s: %w: %w", dir, ErrNotRepository, err)
 	}
 	r := &Repo{Dir: abs}
-	out, err := r.git(ctx, "rev-parse", "--is-bare-repository", "--show-prefix", "--absolute-git-dir")
+	out, err := r.git(ctx, "rev-parse", "--is-bare-repository", "--absolute-git-dir")
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, err
@@ -67,9 +69,9 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 		return nil, fmt.Errorf("open repository %s: %w: %w", dir, ErrNotRepository, err)
 	}
 	answers := strings.Split(out, "\n")
-	bare, prefix, gitDir := answers[0] == "true", answers[1], answers[2]
-	if bare && gitDir != abs || !bare && (prefix != "" || gitDir == abs) {
-		return nil, fmt.Errorf("open repository %s: %w: it lies inside %s", dir, ErrNotRepository, gitDir)
+	bare, gitDir := answers[0] == "true", answers[1]
+	if bare != (gitDir == abs) {
+		return nil, fmt.Errorf("open repository %s: %w: it belongs to %s", dir, ErrNotRepository, gitDir)
 	}
 	return r, nil
 }
@@ -106,7 +108,7 @@ func (r *Repo) parse(ctx context.Context, rev, peel string) (string, error) {
 		return "", err
 	}
 	out, err := r.git(ctx, "rev-parse", "--verify", "--quiet", rev+peel)
-	if code := exitCode(err); code == 1 || code == 128 {
+	if exitCode(err) == 1 {
 		return "", fmt.Errorf("%s in %s: %w", rev, r.Dir, ErrNotFound)
 	}
 	return strings.TrimSpace(out), err
@@ -190,8 +192,10 @@ func StripCredentials(remote string) string {
 // that git takes: https://host/owner/name(.git), ssh://git@host/owner/name, git@host:owner/name.
 func ParseGitHub(remote string) (owner, name string, ok bool) {
 	path := ""
-	if u, err := url.Parse(remote); err == nil && u.Host != "" {
-		path = u.Path
+	if strings.Contains(remote, "://") {
+		if u, err := url.Parse(remote); err == nil && u.Host != "" {
+			path = u.Path
+		}
 	} else if host, rest, found := strings.Cut(remote, ":"); found && !strings.Contains(host, "/") {
 		path = rest
 	}

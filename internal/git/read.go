@@ -24,7 +24,7 @@ type Commit struct {
 }
 
 // tagFormat asks for-each-ref for one tag; fields end with NUL because a message may hold anything else.
-const tagFormat = "%(refname)%00%(objectname)%00%(objecttype)%00%(contents:subject)%00%(contents:body)%00"
+const tagFormat = "%(refname)%00%(objectname)%00%(objecttype)%00%(contents)%00%(contents:signature)%00"
 
 func (r *Repo) tags(ctx context.Context, pattern string) ([]Tag, error) {
 	out, err := r.git(ctx, "for-each-ref", "--format="+tagFormat, "--", pattern)
@@ -36,7 +36,7 @@ func (r *Repo) tags(ctx context.Context, pattern string) ([]Tag, error) {
 	for ; len(fields) >= 5; fields = fields[5:] {
 		t := Tag{Name: strings.TrimPrefix(strings.TrimPrefix(fields[0], "\n"), "refs/tags/"), Object: fields[1]}
 		if t.Annotated = fields[2] == "tag"; t.Annotated {
-			t.Message = strings.TrimSpace(fields[3] + "\n\n" + fields[4])
+			t.Message = strings.TrimSpace(strings.TrimSuffix(fields[3], fields[4]))
 		}
 		tags = append(tags, t)
 	}
@@ -72,13 +72,14 @@ func (r *Repo) ListRefs(ctx context.Context, prefix string) ([]Ref, error) {
 	if !strings.HasPrefix(prefix, "refs/") && prefix != "" {
 		return nil, fmt.Errorf("ref prefix %q: %w: it does not start with refs/", prefix, ErrName)
 	}
-	folder := prefix[:strings.LastIndexByte(prefix, '/')+1]
-	if folder != "" {
-		if err := CheckRef(strings.TrimSuffix(folder, "/") + "/x"); err != nil {
+	args := []string{"for-each-ref", "--format=%(refname)%00%(objectname)"}
+	if folder := prefix[:strings.LastIndexByte(prefix, '/')+1]; folder != "" {
+		if err := CheckRef(folder + "x"); err != nil {
 			return nil, err
 		}
+		args = append(args, "--", folder)
 	}
-	out, err := r.git(ctx, "for-each-ref", "--format=%(refname)%00%(objectname)", "--", folder)
+	out, err := r.git(ctx, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -65,6 +67,7 @@ var settings = [][2]string{
 	{"core.attributesFile", os.DevNull},
 	{"core.excludesFile", os.DevNull},
 	{"core.alternateRefsCommand", "false"},
+	{"core.logAllRefUpdates", "false"},
 	{"credential.helper", ""},
 	{"diff.external", ""},
 	{"init.templateDir", ""},
@@ -93,6 +96,8 @@ type command struct {
 	dir       string
 	args      []string
 	stdin     []byte
+	from      io.Reader   // instead of stdin
+	to        io.Writer   // takes the output instead of the caller
 	env       []string    // further variables
 	config    [][2]string // further settings, last one wins
 	protocols string      // transports it may use, like "file" or "http:https"; "" for none
@@ -106,6 +111,9 @@ func (r *Repo) git(ctx context.Context, args ...string) (string, error) {
 
 func (r *Repo) run(ctx context.Context, c command) ([]byte, error) {
 	c.dir = r.Dir
+	if r.separate {
+		c.env = append(c.env[:len(c.env):len(c.env)], "GIT_WORK_TREE="+r.Dir)
+	}
 	return c.run(ctx)
 }
 
@@ -114,9 +122,14 @@ func (c command) run(ctx context.Context) ([]byte, error) {
 	cmd.Dir = c.dir
 	cmd.Env = c.environment()
 	cmd.WaitDelay = 5 * time.Second
-	cmd.Stdin = bytes.NewReader(c.stdin)
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &limited{to: &stderr}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(c.stdin), &stdout, &limited{to: &stderr}
+	if c.from != nil {
+		cmd.Stdin = c.from
+	}
+	if c.to != nil {
+		cmd.Stdout = c.to
+	}
 	err := cmd.Run()
 	if err == nil {
 		return stdout.Bytes(), nil
@@ -144,7 +157,7 @@ func (c command) environment() []string {
 		"GIT_NO_REPLACE_OBJECTS=1",
 		"GIT_NO_LAZY_FETCH=1",
 		"GIT_OPTIONAL_LOCKS=0",
-		"GIT_CEILING_DIRECTORIES=" + os.DevNull,
+		"GIT_CEILING_DIRECTORIES=" + filepath.Dir(c.dir), // never take a repository further up for this one
 		"GIT_ALLOW_PROTOCOL=" + protocolList(c.protocols),
 	}
 	names := passed

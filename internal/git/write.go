@@ -27,7 +27,10 @@ func initialise(ctx context.Context, dir string, options ...string) (*Repo, erro
 	if err != nil {
 		return nil, fmt.Errorf("create repository %s: %w", dir, err)
 	}
-	if err := os.MkdirAll(abs, 0o755); err != nil {
+	if err = os.MkdirAll(abs, 0o755); err == nil {
+		abs, err = filepath.EvalSymlinks(abs)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("create repository: %w", err)
 	}
 	r := &Repo{Dir: abs}
@@ -195,7 +198,7 @@ type CommitRequest struct {
 	Time    time.Time
 }
 
-// Commit makes a commit on top of Parent's tree and moves the branch to it. ErrConflict where the branch is elsewhere.
+// CommitFiles makes a commit on top of Parent's tree and moves the branch to it. ErrConflict where the branch is elsewhere.
 func (r *Repo) CommitFiles(ctx context.Context, q CommitRequest) (string, error) {
 	ref := "refs/heads/" + q.Branch
 	if err := CheckRef(ref); err != nil {
@@ -238,8 +241,10 @@ func (r *Repo) writeTree(ctx context.Context, parent string, files map[string][]
 		return "", fmt.Errorf("write tree: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	none := Zero
 	index := []string{"GIT_INDEX_FILE=" + filepath.Join(dir, "index")}
 	if parent != "" {
+		none = zeroLike(parent)
 		if _, err := r.run(ctx, command{args: []string{"read-tree", parent}, env: index}); err != nil {
 			return "", err
 		}
@@ -250,7 +255,7 @@ func (r *Repo) writeTree(ctx context.Context, parent string, files map[string][]
 			return "", err
 		}
 		if files[path] == nil {
-			info.WriteString("0 " + Zero + "\t" + path + "\x00")
+			info.WriteString("0 " + none + "\t" + path + "\x00")
 			continue
 		}
 		out, err := r.run(ctx, command{args: []string{"hash-object", "-w", "--stdin"}, stdin: files[path]})
