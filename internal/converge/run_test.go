@@ -198,6 +198,19 @@ func TestPaceIsNotChargedForStepsThatAskNothing(t *testing.T) {
 	})
 }
 
+func TestPaceDoesNotCloseALaneWhoseStepMayGiveItsTokenBack(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.script["a"] = func(context.Context, int) (converge.Outcome, error) {
+			time.Sleep(3 * time.Second) // longer than other, whose end makes the runner look at the lane
+			return converge.Already("same checksum"), nil
+		}
+		r := w.runner()
+		r.Lanes = map[string]converge.Lane{"p": {Every: time.Hour}}
+		r.Deadline = time.Now().Add(time.Minute)
+		wantStates(t, r.Run(t.Context(), plan("a@p; b@p; other")), "a done same checksum", "b done", "other done")
+	})
+}
+
 func TestRetryWithBackoff(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.script["a"] = func(_ context.Context, call int) (converge.Outcome, error) {
@@ -415,12 +428,16 @@ func TestStopsAll(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 			return converge.Outcome{}, fmt.Errorf("publish core: %w", stopError{})
 		}
+		w.script["late"] = func(context.Context, int) (converge.Outcome, error) {
+			time.Sleep(time.Second)
+			return converge.Outcome{}, &retryError{text: "lost late"}
+		}
 		r := w.runner()
-		r.Parallel = 3
-		result := r.Run(t.Context(), plan("bad; running; retrying; free; dependent running; needy bad"))
-		wantStates(t, result, "bad failed publish core: sums differ", "running done", "retrying failed stopped after bad",
-			"free done", "dependent pending stopped after bad", "needy pending needs bad")
-		wantSummary(t, result, converge.Summary{Verdict: converge.VerdictStopped, Done: 2, Failed: 2, Pending: 2})
+		r.Parallel = 4
+		result := r.Run(t.Context(), plan("bad; running; late; retrying; free; dependent running; needy bad"))
+		wantStates(t, result, "bad failed publish core: sums differ", "running done", "late failed lost late",
+			"retrying failed stopped after bad", "free done", "dependent pending stopped after bad", "needy pending needs bad")
+		wantSummary(t, result, converge.Summary{Verdict: converge.VerdictStopped, Done: 2, Failed: 3, Pending: 2})
 	})
 }
 
