@@ -111,8 +111,10 @@ func (s *Stage) copyRepository(ctx context.Context) error {
 		return err
 	}
 	s.Commit, s.Branch = commit, branch
-	if s.Branch == "" {
-		s.Branch = "main"
+	refs := []string{"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}
+	if s.Branch == "" { // a detached HEAD stands for a branch of its own
+		s.Branch = "rehearsal"
+		refs = append(refs, "+HEAD:refs/heads/"+s.Branch)
 	}
 	if s.Dirty, err = user.Dirty(ctx); err != nil {
 		return err
@@ -126,7 +128,7 @@ func (s *Stage) copyRepository(ctx context.Context) error {
 	if s.Bare, err = git.InitBare(ctx, filepath.Join(s.Config.Dir, "github.git")); err != nil {
 		return err
 	}
-	if err := s.Bare.Fetch(ctx, user.Dir, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+HEAD:refs/heads/"+s.Branch); err != nil {
+	if err := s.Bare.Fetch(ctx, user.Dir, refs...); err != nil {
 		return err
 	}
 	return s.Bare.SetHead(ctx, s.Branch)
@@ -239,7 +241,7 @@ func (s *Stage) startFeeds() error {
 		}
 		feed := &Feed{Name: name, Index: real.Index, URL: url + "/index/", Token: token, Twin: registrytwin.New(c)}
 		s.Feeds[name] = feed
-		s.serve(listener, s.Config.Faults.Wrap(name, feed.Twin.Op, feed.Twin.Handler()))
+		s.serve(listener, s.Config.Faults.Wrap(name, registrytwin.Op, feed.Twin.Handler()))
 	}
 	return nil
 }

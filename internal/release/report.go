@@ -15,6 +15,7 @@ const (
 	Released = "released" // the release is public, or as far as the configuration lets it go
 	Started  = "started"  // the release workflow runs and was not followed
 	Planned  = "planned"  // nothing was written
+	Verified = "verified" // the bill of lading holds
 	Waiting  = "waiting"
 	Stopped  = "stopped"
 	Failed   = "failed"
@@ -126,7 +127,7 @@ func Problems(err error, step string) []ReportProblem {
 // ExitCode returns the exit code of the run.
 func (r *Report) ExitCode() int {
 	switch r.Outcome {
-	case Released, Started, Planned:
+	case Released, Started, Planned, Verified:
 		return problem.ExitDone
 	case Waiting:
 		return problem.ExitWaiting

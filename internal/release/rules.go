@@ -156,7 +156,7 @@ func judgeRegistries(s Snapshot) []Finding {
 			out = append(out, Finding{Rule: "registry-access", Severity: Stop, Summary: fmt.Sprintf("registry %s: %s", r.Name, r.Access.Problem), Hint: r.Access.Hint})
 		}
 		if r.Forecast.Wait > 0 {
-			out = append(out, Finding{Rule: "rate-limit", Severity: Warn, Summary: fmt.Sprintf("registry %s: %s", r.Name, r.Forecast.Text)})
+			out = append(out, Finding{Rule: "rate-limit", Severity: Warn, Summary: "registry " + r.Forecast.Text})
 		}
 		out = append(out, judgeLedgerAgainstIndex(s, r)...)
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/tagboat/tagboat/internal/converge"
-	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/observe"
 )
@@ -67,35 +66,15 @@ func Converge(ctx context.Context, w observe.World, req release.Request, o Optio
 // parallel is how many steps go on at the same time.
 const parallel = 16
 
-// lanes are how much of a kind goes on at the same time, and how fast. GitHub asks for a second between writes, which
-// the forge client keeps; uploads of assets go to another host and may overlap.
+// lanes are how much of a kind goes on at the same time. Uploads of assets go to another host than the rest of GitHub
+// and may overlap. A registry's lane has no pace of its own: the registry says when its limit is reached and until
+// when, and the engine then keeps the whole lane still until that instant.
 func lanes(s release.Snapshot) map[string]converge.Lane {
 	out := map[string]converge.Lane{release.LaneForge: {Limit: 1}, release.LaneUpload: {Limit: 4}}
 	for _, r := range s.Registries {
-		lane := converge.Lane{Limit: max(1, s.Config.Pace.Uploads)}
-		if b, ok := bucket(s, r); ok {
-			lane.Burst, lane.Every = b.Burst, b.Every
-		}
-		out[release.RegistryLane(r.Name)] = lane
+		out[release.RegistryLane(r.Name)] = converge.Lane{Limit: max(1, s.Config.Pace.Uploads)}
 	}
 	return out
-}
-
-// bucket is the limit that holds this release's uploads to a registry up most. Our own pace keeps to it, so that the
-// registry need not refuse.
-func bucket(s release.Snapshot, r release.Registry) (registry.Bucket, bool) {
-	limits := registry.Kind(r.Kind).Traits().Pace
-	if c, ok := s.Config.Registries[r.Name]; ok {
-		limits.NewCrates = registry.Bucket{Burst: c.NewCrates.Burst, Every: c.NewCrates.Every.Std()}
-		limits.NewVersions = registry.Bucket{Burst: c.NewVersions.Burst, Every: c.NewVersions.Every.Std()}
-	}
-	switch {
-	case r.Forecast.New > 0 && limits.NewCrates.Every > 0:
-		return limits.NewCrates, true
-	case limits.NewVersions.Every > 0:
-		return limits.NewVersions, true
-	}
-	return registry.Bucket{}, false
 }
 
 // errStopped tells apart a stop by findings from a fault; it never reaches a person.

@@ -238,6 +238,10 @@ func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outco
 	if seen, e := x.seen(ctx, reg, *entry); e == nil && seen {
 		return converge.DoneBecause("accepted, although the answer was: " + err.Error()), nil
 	}
+	var re *registry.Error
+	if limit := x.snap.Config.Pace.MaxWait.Std(); errors.As(err, &re) && re.Class == registry.RateLimited && time.Until(re.RetryAt) > limit {
+		return converge.Waiting(fmt.Sprintf("registry %s takes no more uploads until %s", reg, re.RetryAt.UTC().Format(time.RFC3339)), re.RetryAt), nil
+	}
 	return converge.Outcome{}, refused(err, reg, *entry)
 }
 

@@ -1,0 +1,20 @@
+// Command tagboat takes a Rust repository from a tag push to published crates.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/tagboat/tagboat/internal/cargo/zone"
+	"github.com/tagboat/tagboat/internal/cli"
+)
+
+func main() {
+	zone.Main() // a child of the build zone does not come back from here
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cli.Main(ctx, os.Args[1:], os.Environ(), cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,172 @@
+// Package cli is the command line: commands, flags, streams, exit codes. It wires the adapters to the lines of business
+// and decides nothing about releases.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/render"
+	"github.com/tagboat/tagboat/internal/secret"
+)
+
+// Version is the release of this binary; a build from a checkout says "devel".
+var Version = "devel"
+
+// Streams are the process's own.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// app is one call of the program.
+type app struct {
+	env     map[string]string
+	streams Streams
+	masker  *secret.Masker
+	json    bool
+	noColor bool
+	quiet   bool
+	dir     string
+	code    int
+}
+
+// Main runs one command and returns its exit code: 0 reached, 1 failed, 2 stopped, 3 waiting, 64 usage. env is what
+// os.Environ returns.
+func Main(ctx context.Context, args, env []string, s Streams) int {
+	a := &app{env: map[string]string{}, masker: &secret.Masker{}}
+	for _, kv := range env {
+		k, v, _ := strings.Cut(kv, "=")
+		a.env[k] = v
+	}
+	a.hideSecrets()
+	out, errs := a.masker.Writer(s.Out), a.masker.Writer(s.Err)
+	a.streams = Streams{In: s.In, Out: out, Err: errs}
+	defer flush(out, errs)
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(s.In)
+	root.SetOut(out)
+	root.SetErr(errs)
+	if err := root.ExecuteContext(ctx); err != nil {
+		return a.fail(err)
+	}
+	return a.code
+}
+
+func flush(writers ...io.Writer) {
+	for _, w := range writers {
+		if f, ok := w.(interface{ Flush() error }); ok {
+			f.Flush()
+		}
+	}
+}
+
+// fail renders an error that ended a command before it had a report.
+func (a *app) fail(err error) int {
+	if len(problem.All(err)) == 0 && isUsage(err) {
+		err = &problem.Error{Kind: problem.Usage, Summary: err.Error(), Hint: "tagboat --help lists the commands and their flags"}
+	}
+	if a.json {
+		render.JSON(a.streams.Out, release.ErrorReport("", err))
+	}
+	fmt.Fprint(a.streams.Err, render.Error(a.style(a.streams.Err), err))
+	if errors.Is(err, context.Canceled) {
+		return problem.ExitFailed
+	}
+	return problem.ExitCode(err)
+}
+
+// isUsage recognises what cobra says of a wrong command line: it has no type for it.
+func isUsage(err error) bool {
+	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand", "invalid argument", "flag needs an argument", "accepts ", "required flag", "requires at", "if any flags in the group", "at least one of the flags"} {
+		if strings.HasPrefix(err.Error(), start) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tagboat",
+		Short: "From a tag to published crates",
+		Long: `Tagboat takes a Rust repository from a tag push to published crates.
+
+Start with a rehearsal: the whole release of your own repository, with nothing outside this machine.
+
+  tagboat rehearse
+
+Then let it look at the real world without writing anything:
+
+  GITHUB_TOKEN=... tagboat plan --tag v0.4.0`,
+		SilenceErrors: true, SilenceUsage: true, Version: version(),
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.json, "json", false, "print one JSON document on stdout; what people read goes to stderr")
+	flags.BoolVar(&a.noColor, "no-color", a.env["NO_COLOR"] != "", "no colours (also by NO_COLOR)")
+	flags.BoolVarP(&a.quiet, "quiet", "q", a.env["CI"] != "", "one line for each finished step (the default where CI is set)")
+	flags.StringVarP(&a.dir, "directory", "C", ".", "the repository")
+	root.AddCommand(a.rehearseCommand(), a.planCommand(), a.checkCommand(), a.releaseCommand(), a.verifyCommand(), a.rollingCommand(), a.configCommand())
+	return root
+}
+
+func version() string {
+	v := Version
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v += " " + release.Short(s.Value)
+			}
+		}
+	}
+	return v
+}
+
+// style is how a stream is written to: colours on a terminal only.
+func (a *app) style(w io.Writer) render.Style {
+	columns, _ := a.size()
+	return render.Style{Color: a.live() && !a.noColor, Width: columns}
+}
+
+// say writes a sentence for people.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintln(a.streams.Err, render.Clean(fmt.Sprintf(format, args...)))
+}
+
+// finish renders a report, sets the exit code and writes the job summary where GitHub Actions asks for one.
+func (a *app) finish(r *release.Report) error {
+	a.code = r.ExitCode()
+	if a.json {
+		if err := render.JSON(a.streams.Out, r); err != nil {
+			return err
+		}
+		fmt.Fprint(a.streams.Err, render.Report(a.style(a.streams.Err), *r))
+		return nil
+	}
+	_, err := fmt.Fprint(a.streams.Out, render.Report(a.style(a.streams.Out), *r))
+	return err
+}
+
+// summary writes the report as Markdown to a file, for people who look at it in a browser.
+func summary(path string, r *release.Report, masker *secret.Masker) error {
+	if path == "" || r == nil {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("write summary: %w", err)
+	}
+	_, err = io.WriteString(f, masker.Mask(render.Markdown(*r)))
+	return errors.Join(err, f.Close())
+}

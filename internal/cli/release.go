@@ -1,0 +1,368 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tagboat/tagboat/internal/config"
+	"github.com/tagboat/tagboat/internal/forge"
+	"github.com/tagboat/tagboat/internal/git"
+	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/observe"
+	"github.com/tagboat/tagboat/internal/release/ship"
+	"github.com/tagboat/tagboat/internal/release/source"
+	"github.com/tagboat/tagboat/internal/render"
+	"github.com/tagboat/tagboat/internal/secret"
+)
+
+// target is where a command works: flags that plan, release and verify share.
+type target struct {
+	tag, branch string
+	repository  string
+	apiURL      string
+	uploadURL   string
+	artifacts   []string
+	detach      bool
+	deadline    time.Duration
+	summary     string
+}
+
+func (a *app) targetFlags(cmd *cobra.Command, t *target) {
+	f := cmd.Flags()
+	f.StringVar(&t.tag, "tag", "", "the release tag (first half: branch and dispatch; all of it where there is no release workflow)")
+	f.StringVar(&t.branch, "branch", "", "the release branch (second half: package, draft, publish, confirm, release)")
+	f.StringVar(&t.repository, "repository", a.env["GITHUB_REPOSITORY"], "owner/name on GitHub (default: GITHUB_REPOSITORY, else the remote origin)")
+	f.StringVar(&t.apiURL, "api-url", a.env["GITHUB_API_URL"], "GitHub's API (default: GITHUB_API_URL, else https://api.github.com)")
+	f.StringVar(&t.uploadURL, "upload-url", "", "where GitHub takes release assets (default: follows from the API)")
+	f.StringArrayVar(&t.artifacts, "artifacts", nil, "files and folders that become assets, as a glob; may be repeated")
+}
+
+// request is what the flags ask for.
+func (t target) request() (release.Request, error) {
+	r := release.Request{Tag: t.tag, Branch: t.branch, Artifacts: t.artifacts, Detach: t.detach}
+	switch {
+	case t.tag != "" && t.branch != "":
+		return r, &problem.Error{Kind: problem.Usage, Summary: "--tag and --branch exclude each other", Hint: "--tag goes from the tag to the started release workflow, --branch does what that workflow does"}
+	case t.tag == "" && t.branch == "":
+		return r, &problem.Error{Kind: problem.Usage, Summary: "which release?", Hint: "give --tag v0.4.0, or --branch release/v0.4.0 inside the release workflow"}
+	case t.tag != "":
+		r.Half = release.First
+	default:
+		r.Half = release.Second
+	}
+	return r, nil
+}
+
+// world wires the real adapters. end must be called; it removes the run's scratch folder.
+func (a *app) world(ctx context.Context, t target) (w observe.World, end func(), err error) {
+	repo, err := git.Open(ctx, a.dir)
+	if err != nil {
+		return w, nil, notRepository(err, a.dir)
+	}
+	scratch, err := os.MkdirTemp(a.env["RUNNER_TEMP"], "tagboat-")
+	if err != nil {
+		return w, nil, &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
+	}
+	src := &source.Repository{Repo: repo, Scratch: scratch, Stands: map[string]string{}}
+	var gates []func()
+	end = func() {
+		for _, stop := range gates {
+			stop()
+		}
+		src.Close()
+		os.RemoveAll(scratch)
+	}
+	defer func() {
+		if err != nil {
+			end()
+		}
+	}()
+	w = observe.World{Source: src, Scratch: scratch, WorkingDir: repo.Dir, Poll: 15 * time.Second}
+	if w.Forge, err = a.forge(ctx, repo, t); err != nil {
+		return w, nil, err
+	}
+	cfg, err := headConfig(ctx, repo)
+	if err != nil {
+		return w, nil, err
+	}
+	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
+		r, err := registry.New(name, index)
+		if c, ok := cfg.Registries[name]; ok && err == nil {
+			r = configured(r, c)
+		}
+		return r, registry.Options{UserAgent: userAgent(), Warn: func(s string) { a.say("%s", s) },
+			Token: func(context.Context) (secret.Value, error) { return a.registryToken(name, cfg), nil }}, err
+	})
+	w.Token = func(_ context.Context, name string) (secret.Value, error) { return a.registryToken(name, cfg), nil }
+	src.Gate = func(name, index string) (string, error) {
+		if a.registryToken(name, cfg).IsZero() || name == registry.CratesIO {
+			return "", nil
+		}
+		client, err := w.Registry(name, index)
+		if err != nil {
+			return "", err
+		}
+		url, stop, err := openGate(client)
+		gates = append(gates, stop)
+		return url, err
+	}
+	w.Keys = a.billKeys(cfg)
+	return w, end, nil
+}
+
+func userAgent() string { return "tagboat/" + Version + " (https://github.com/tagboat/tagboat)" }
+
+// configured applies what tagboat.toml says about a registry.
+func configured(r registry.Registry, c config.Registry) registry.Registry {
+	if c.Kind != "" && c.Kind != "generic" {
+		r.Kind = registry.Kind(c.Kind)
+	}
+	if c.Wait == string(registry.Order) || c.Wait == string(registry.Index) {
+		r.Wait = registry.Wait(c.Wait)
+	}
+	r.Pace.NewCrates = registry.Bucket{Burst: c.NewCrates.Burst, Every: c.NewCrates.Every.Std()}
+	r.Pace.NewVersions = registry.Bucket{Burst: c.NewVersions.Burst, Every: c.NewVersions.Every.Std()}
+	return r
+}
+
+func headConfig(ctx context.Context, repo *git.Repo) (config.Config, error) {
+	text, err := repo.File(ctx, "HEAD", config.File)
+	if errors.Is(err, git.ErrNotFound) {
+		return config.Default(), nil
+	}
+	if err != nil {
+		return config.Config{}, err
+	}
+	cfg, _, err := config.Load(text, config.File)
+	return cfg, err
+}
+
+// billKeys are the credentials that make a bill authentic: every registry token of this run, and the user's own key.
+func (a *app) billKeys(cfg config.Config) []release.BillKey {
+	var keys []release.BillKey
+	if v := a.env[billKeyVariable]; v != "" {
+		keys = append(keys, release.BillKey{Name: billKeyVariable, Value: secret.New(v)})
+	}
+	for _, name := range sortedKeys(a.registryNames(cfg)) {
+		if v := a.registryToken(name, cfg); !v.IsZero() {
+			keys = append(keys, release.BillKey{Name: name, Value: v})
+		}
+	}
+	return keys
+}
+
+// registryNames are the configured registries and those for which cargo's variables hold a token.
+func (a *app) registryNames(cfg config.Config) map[string]bool {
+	out := map[string]bool{registry.CratesIO: true}
+	for name := range cfg.Registries {
+		out[name] = true
+	}
+	return out
+}
+
+// forge returns the client for the repository on GitHub.
+func (a *app) forge(ctx context.Context, repo *git.Repo, t target) (*forge.Client, error) {
+	owner, name, ok := git.ParseGitHub("https://github.com/" + t.repository)
+	if t.repository == "" {
+		remote, err := repo.Remote(ctx, "origin")
+		if err != nil {
+			return nil, &problem.Error{Kind: problem.Usage, Summary: "which repository on GitHub?", Detail: "there is no remote origin", Hint: "give --repository owner/name, or set GITHUB_REPOSITORY"}
+		}
+		owner, name, ok = git.ParseGitHub(remote)
+	}
+	if !ok {
+		return nil, &problem.Error{Kind: problem.Usage, Summary: "which repository on GitHub?", Detail: fmt.Sprintf("%q is none", t.repository), Hint: "give --repository owner/name, or set GITHUB_REPOSITORY"}
+	}
+	client, err := forge.New(forge.Options{APIURL: t.apiURL, UploadURL: t.uploadURL, Owner: owner, Repo: name, Token: a.githubToken, UserAgent: userAgent()})
+	if err != nil {
+		return nil, &problem.Error{Kind: problem.Usage, Summary: "GitHub's address cannot be used", Err: err, Hint: "--api-url is https://api.github.com, or https://HOST/api/v3 of an Enterprise Server"}
+	}
+	return client, nil
+}
+
+func notRepository(err error, dir string) error {
+	if !errors.Is(err, git.ErrNotRepository) {
+		return err
+	}
+	abs, _ := filepath.Abs(dir)
+	return &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("%s is not the top of a git repository", abs), Err: nil, Hint: "go there, or name it with -C"}
+}
+
+func (a *app) releaseCommand() *cobra.Command {
+	var t target
+	cmd := &cobra.Command{
+		Use:   "release (--tag TAG | --branch BRANCH)",
+		Short: "Make the release: the real thing",
+		Long: `Make a release. Every step looks first, so the same command finishes a release that broke off.
+
+With --tag it makes the release branch and starts the repository's release workflow on it, and follows that to its
+end; a repository without one is released in the same run. With --branch, inside the release workflow, it packages and
+verifies all crates, fills a draft release, publishes the crates, confirms each in its index, and makes the release public.`,
+		Example: `  tagboat release --tag v0.4.0
+  tagboat release --branch release/v0.4.0 --artifacts 'dist/*'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.release(cmd.Context(), t) },
+	}
+	a.targetFlags(cmd, &t)
+	cmd.Flags().BoolVar(&t.detach, "detach", false, "with --tag: do not follow the release workflow, only see that it started")
+	cmd.Flags().DurationVar(&t.deadline, "deadline", 0, "end as waiting rather than run longer than this")
+	cmd.Flags().StringVar(&t.summary, "summary", a.env["GITHUB_STEP_SUMMARY"], "append the report as Markdown to this file")
+	return cmd
+}
+
+func (a *app) release(ctx context.Context, t target) error {
+	req, err := t.request()
+	if err != nil {
+		return err
+	}
+	w, end, err := a.world(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer end()
+	p := &progress{app: a}
+	o := ship.Options{Command: "release", Planned: p.planned}
+	if t.deadline > 0 {
+		o.Deadline = time.Now().Add(t.deadline)
+	}
+	r, err := ship.Converge(ctx, w, req, o)
+	p.close()
+	return a.report(r, err, t.summary)
+}
+
+// report ends a command that made a report.
+func (a *app) report(r *release.Report, err error, path string) error {
+	if r == nil {
+		return err
+	}
+	if err := summary(path, r, a.masker); err != nil {
+		return err
+	}
+	return a.finish(r)
+}
+
+func (a *app) planCommand() *cobra.Command {
+	var t target
+	var save, from string
+	cmd := &cobra.Command{
+		Use:   "plan (--tag TAG | --branch BRANCH | --from FILE)",
+		Short: "Show what a release would do and why; nothing is written",
+		Example: `  GITHUB_TOKEN=... tagboat plan --tag v0.4.0
+  tagboat plan --tag v0.4.0 --snapshot world.json
+  tagboat plan --from world.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.plan(cmd.Context(), t, save, from) },
+	}
+	a.targetFlags(cmd, &t)
+	cmd.Flags().StringVar(&save, "snapshot", "", "keep what was seen in this file")
+	cmd.Flags().StringVar(&from, "from", "", "plan from a kept snapshot, without looking at the world")
+	return cmd
+}
+
+func (a *app) plan(ctx context.Context, t target, save, from string) error {
+	s, err := a.snapshot(ctx, t, from)
+	if err != nil {
+		return err
+	}
+	if save != "" {
+		text, err := json.MarshalIndent(s, "", "  ")
+		if err != nil {
+			return fmt.Errorf("encode snapshot: %w", err)
+		}
+		if err := os.WriteFile(save, append(text, '\n'), 0o644); err != nil {
+			return &problem.Error{Kind: problem.Failed, Summary: "cannot keep the snapshot", Err: err}
+		}
+	}
+	r := release.NewReport("plan", s, release.MakePlan(s))
+	return a.show(&r)
+}
+
+// snapshot is the world as it is, or as it was when a snapshot was kept.
+func (a *app) snapshot(ctx context.Context, t target, from string) (release.Snapshot, error) {
+	if from != "" {
+		var s release.Snapshot
+		text, err := os.ReadFile(from)
+		if err == nil {
+			err = json.Unmarshal(text, &s)
+		}
+		if err == nil && s.Schema != release.SnapshotSchema {
+			err = fmt.Errorf("its schema is %q, want %q", s.Schema, release.SnapshotSchema)
+		}
+		if err != nil {
+			return s, &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("%s is not a snapshot", from), Err: err, Hint: "tagboat plan --snapshot FILE makes one"}
+		}
+		return s, nil
+	}
+	req, err := t.request()
+	if err != nil {
+		return release.Snapshot{}, err
+	}
+	w, end, err := a.world(ctx, t)
+	if err != nil {
+		return release.Snapshot{}, err
+	}
+	defer end()
+	return observe.Snapshot(ctx, w, req)
+}
+
+// show renders a plan.
+func (a *app) show(r *release.Report) error {
+	a.code = r.ExitCode()
+	if a.json {
+		if err := render.JSON(a.streams.Out, r); err != nil {
+			return err
+		}
+		fmt.Fprint(a.streams.Err, render.Plan(a.style(a.streams.Err), *r))
+		return nil
+	}
+	_, err := fmt.Fprint(a.streams.Out, render.Plan(a.style(a.streams.Out), *r))
+	return err
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	var t target
+	cmd := &cobra.Command{
+		Use:   "check [--tag TAG]",
+		Short: "Check what can be checked on a checkout, before tagging or on a pull request",
+		Long: `Check the commit as a release of it would be checked: versions, requirements, manifests, lock file, changelog, release
+workflow, toolchain, isolation. GitHub and the registries are not asked. Without --tag the crates' own version is taken.`,
+		Example: "  tagboat check\n  tagboat check --json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.check(cmd.Context(), t) },
+	}
+	cmd.Flags().StringVar(&t.tag, "tag", "", "check against this tag, which must exist here")
+	return cmd
+}
+
+func (a *app) check(ctx context.Context, t target) error {
+	repo, err := git.Open(ctx, a.dir)
+	if err != nil {
+		return notRepository(err, a.dir)
+	}
+	scratch, err := os.MkdirTemp("", "tagboat-")
+	if err != nil {
+		return &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err}
+	}
+	defer os.RemoveAll(scratch)
+	src := &source.Repository{Repo: repo, Scratch: scratch}
+	defer src.Close()
+	s := release.Snapshot{Schema: release.SnapshotSchema, TakenAt: time.Now().UTC().Truncate(time.Second), Request: release.Request{Tag: t.tag, Half: release.Both}}
+	if s.Checkout, s.Config, err = src.Checkout(ctx, s.Request); err != nil {
+		return err
+	}
+	s.Remote.BranchName = release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)
+	if dirty, err := repo.Dirty(ctx); err == nil && len(dirty) > 0 {
+		a.say("%d uncommitted files are not part of what is checked: a release is made from a commit", len(dirty))
+	}
+	r := release.NewReport("check", s, release.MakePlan(s))
+	return a.show(&r)
+}

@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"sort"
+	"strings"
+
+	"github.com/tagboat/tagboat/internal/config"
+	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/secret"
+)
+
+// hideSecrets registers every variable that is named like a secret with the masker and takes it out of the process's
+// environment, so that no child can inherit it by mistake. What is needed of them stays in a.env.
+func (a *app) hideSecrets() {
+	for name, value := range a.env {
+		if value != "" && namedLikeSecret(name) {
+			v := secret.New(value)
+			forms := []string{}
+			if scheme, rest, ok := strings.Cut(value, " "); ok && (scheme == "Bearer" || scheme == "Basic") {
+				forms = append(forms, rest)
+			}
+			a.masker.Add(v, forms...)
+			os.Unsetenv(name)
+		}
+	}
+}
+
+func namedLikeSecret(name string) bool {
+	name = strings.ToUpper(name)
+	if name == "PAT" || name == billKeyVariable {
+		return true
+	}
+	for _, part := range []string{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "_PAT", "PRIVATE_KEY", "API_KEY", "APIKEY"} {
+		if strings.Contains(name, part) && !strings.HasSuffix(name, "_URL") && !strings.HasSuffix(name, "CREDENTIAL_PROVIDER") {
+			return true
+		}
+	}
+	return false
+}
+
+// billKeyVariable holds a secret of the user's choice that makes bills of lading authentic, for runs whose registry
+// tokens are minted anew each time.
+const billKeyVariable = "TAGBOAT_BILL_KEY"
+
+// githubToken returns the token for the forge, zero where there is none.
+func (a *app) githubToken(context.Context) (secret.Value, error) {
+	for _, name := range []string{"GITHUB_TOKEN", "GH_TOKEN", "INPUT_GITHUB-TOKEN"} {
+		if v := a.env[name]; v != "" {
+			return secret.New(v), nil
+		}
+	}
+	return secret.Value{}, nil
+}
+
+// registryToken returns the Authorization value for a registry, zero where there is none.
+func (a *app) registryToken(name string, cfg config.Config) secret.Value {
+	variable := tokenVariable(name)
+	if c, ok := cfg.Registries[name]; ok && c.TokenEnv != "" {
+		variable = c.TokenEnv
+	}
+	if v := a.env[variable]; v != "" {
+		return secret.New(v)
+	}
+	return secret.Value{}
+}
+
+// tokenVariable is where cargo looks for a registry's token.
+// https://doc.rust-lang.org/cargo/reference/config.html#registriesnametoken
+func tokenVariable(name string) string {
+	if name == registry.CratesIO {
+		return "CARGO_REGISTRY_TOKEN"
+	}
+	return "CARGO_REGISTRIES_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_TOKEN"
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	sort.Strings(out)
+	return out
+}

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/ship"
+	"github.com/tagboat/tagboat/internal/render"
+)
+
+// verification is the JSON document of `tagboat verify`.
+type verification struct {
+	release.Report
+	Proofs []ship.Proof `json:"proofs"`
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	var t target
+	var rebuild bool
+	cmd := &cobra.Command{
+		Use:   "verify TAG",
+		Short: "Prove a release by its bill of lading",
+		Long: `Take the bill of lading of a release and prove it: the tag and its commit, every asset's bytes, every registry's
+checksum. With --rebuild the commit is packaged again, in the build zone, and the bytes are compared.`,
+		Example: "  tagboat verify v0.4.0\n  tagboat verify v0.4.0 --rebuild",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t.tag = args[0]
+			return a.verify(cmd.Context(), t, rebuild)
+		},
+	}
+	a.targetFlags(cmd, &t)
+	for _, name := range []string{"tag", "branch", "artifacts"} {
+		cmd.Flags().MarkHidden(name)
+	}
+	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "package the commit again and compare the bytes")
+	return cmd
+}
+
+func (a *app) verify(ctx context.Context, t target, rebuild bool) error {
+	w, end, err := a.world(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer end()
+	s, proofs, err := ship.Verify(ctx, w, release.Request{Tag: t.tag, Half: release.Second}, rebuild)
+	if err != nil {
+		return err
+	}
+	v := verification{Report: release.NewReport("verify", s, release.Plan{}), Proofs: proofs}
+	v.Outcome = release.Verified
+	if !ship.Proven(proofs) {
+		v.Outcome, a.code = release.Stopped, problem.ExitStopped
+		v.Problems = append(v.Problems, release.ReportProblem{Summary: fmt.Sprintf("the release %s is not what its bill says", t.tag)})
+	}
+	var checks []render.Check
+	for _, p := range proofs {
+		checks = append(checks, render.Check{Name: p.Name, State: p.State, Detail: p.Detail})
+	}
+	out := a.streams.Out
+	if a.json {
+		if err := render.JSON(a.streams.Out, v); err != nil {
+			return err
+		}
+		out = a.streams.Err
+	}
+	_, err = fmt.Fprint(out, render.Verification(a.style(out), s.Repository+" "+t.tag, checks))
+	return err
+}

@@ -1,0 +1,186 @@
+package ship
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tagboat/tagboat/internal/forge"
+	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/observe"
+)
+
+// Proof is one thing that a verification compared. State is "same", "different", "missing" or "unknown".
+type Proof struct {
+	Name   string `json:"name"`
+	State  string `json:"state"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Proven reports whether everything is as the bill says.
+func Proven(proofs []Proof) bool {
+	return !slices.ContainsFunc(proofs, func(p Proof) bool { return p.State != "same" })
+}
+
+// Verify takes the bill of lading of the request's release and proves it: the tag and the commit, every asset's bytes,
+// every registry's checksum. With rebuild the commit is packaged again and the bytes are compared.
+func Verify(ctx context.Context, w observe.World, req release.Request, rebuild bool) (release.Snapshot, []Proof, error) {
+	s, err := observe.Snapshot(ctx, w, req)
+	if err != nil {
+		return s, nil, err
+	}
+	l := s.Remote.Ledger
+	if l.Bill == nil {
+		return s, []Proof{{Name: "bill of lading", State: "missing", Detail: l.Reason}}, nil
+	}
+	v := verifier{world: w, snap: s, bill: *l.Bill}
+	v.origin()
+	if err := v.assets(ctx); err != nil {
+		return s, nil, err
+	}
+	if err := v.registries(ctx); err != nil {
+		return s, nil, err
+	}
+	if rebuild {
+		if err := v.rebuild(ctx); err != nil {
+			return s, nil, err
+		}
+	}
+	return s, v.proofs, nil
+}
+
+type verifier struct {
+	world  observe.World
+	snap   release.Snapshot
+	bill   release.Bill
+	proofs []Proof
+}
+
+func (v *verifier) compare(name, want, got string) {
+	p := Proof{Name: name, State: "same"}
+	switch {
+	case got == "":
+		p.State, p.Detail = "missing", "bill  "+want
+	case got != want:
+		p.State, p.Detail = "different", fmt.Sprintf("bill   %s\nthere  %s", want, got)
+	}
+	v.proofs = append(v.proofs, p)
+}
+
+func (v *verifier) origin() {
+	v.compare("repository", v.bill.Repository, v.snap.Repository)
+	v.compare("tag "+v.bill.Tag+" on GitHub", v.bill.Commit, v.snap.Remote.TagCommit)
+	v.compare("tag "+v.bill.Tag+" here", v.bill.Commit, v.snap.Checkout.Tag.Commit)
+	// Only who holds a credential of the run that made the bill can check its MAC.
+	p := Proof{Name: "bill of lading", State: "same", Detail: v.snap.Remote.Ledger.Reason}
+	if !v.snap.Remote.Ledger.Authentic && strings.Contains(p.Detail, "is wrong") {
+		p.State = "different"
+	}
+	v.proofs = append(v.proofs, p)
+}
+
+// assets fetches and hashes every file that the bill names.
+func (v *verifier) assets(ctx context.Context) error {
+	all, err := v.world.Forge.FindRelease(ctx, v.bill.Tag)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	there := map[string]forge.Asset{}
+	for _, rel := range all {
+		if rel.ID == v.snap.Remote.Releases[0].ID {
+			for _, a := range rel.Assets {
+				there[a.Name] = a
+			}
+		}
+	}
+	check := func(name, want string) error {
+		a, ok := there[name]
+		if !ok {
+			v.compare("asset "+name, want, "")
+			return nil
+		}
+		body, err := v.world.Forge.DownloadAsset(ctx, a)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		h := sha256.New()
+		if _, err := io.Copy(h, body); err != nil {
+			return fmt.Errorf("download %s: %w", name, err)
+		}
+		v.compare("asset "+name, want, hex.EncodeToString(h.Sum(nil)))
+		return nil
+	}
+	for _, c := range v.bill.Crates {
+		if err := check(c.Asset, c.SHA256); err != nil {
+			return err
+		}
+	}
+	for _, a := range v.bill.Artifacts {
+		if err := check(a.Name, a.SHA256); err != nil {
+			return err
+		}
+	}
+	sums := sha256.Sum256(v.bill.Sums())
+	return check(release.SumsName, hex.EncodeToString(sums[:]))
+}
+
+func (v *verifier) registries(ctx context.Context) error {
+	for _, c := range v.bill.Crates {
+		for _, r := range c.Registries {
+			client, err := v.world.Registry(r.Name, r.Index)
+			if err != nil {
+				v.proofs = append(v.proofs, Proof{Name: c.Name + " " + c.Version + " in " + r.Name, State: "unknown", Detail: err.Error()})
+				continue
+			}
+			entries, err := client.Lookup(ctx, c.Name)
+			if err != nil {
+				return err
+			}
+			e, _ := registry.Find(entries, c.Version)
+			v.compare(c.Name+" "+c.Version+" in "+r.Name, c.SHA256, e.Checksum)
+		}
+	}
+	return nil
+}
+
+// rebuild packages the commit again, with the toolchain at hand.
+func (v *verifier) rebuild(ctx context.Context) error {
+	for _, r := range v.snap.Registries {
+		var names []string
+		for _, c := range v.bill.Crates {
+			if v.bill.Bound(c.Name, r.Name) != nil && !slices.Contains(names, c.Name) {
+				names = append(names, c.Name)
+			}
+		}
+		if len(names) == 0 {
+			continue
+		}
+		client, err := v.world.Registry(r.Name, r.Index)
+		if err != nil {
+			return err
+		}
+		out := filepath.Join(v.world.Scratch, "rebuilt-"+r.Name)
+		if err := os.MkdirAll(out, 0o755); err != nil {
+			return fmt.Errorf("make folder for rebuilt crates: %w", err)
+		}
+		packed, err := v.world.Source.Package(ctx, observe.PackageOrder{Registry: client.Registry(), Crates: names, Out: out, Progress: func(string, string) {}})
+		if err != nil {
+			return err
+		}
+		v.compare("toolchain", v.bill.Cargo, packed.Cargo)
+		for _, p := range packed.Crates {
+			if c := v.bill.Bound(p.Name, r.Name); c != nil {
+				v.compare(p.Name+" "+p.Version+" packaged again for "+r.Name, c.SHA256, p.SHA256)
+			}
+		}
+	}
+	return nil
+}
