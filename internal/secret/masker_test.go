@@ -298,7 +298,7 @@ func buildLog(secrets []string) string {
 	rnd := rand.New(rand.NewPCG(5, 6))
 	var b strings.Builder
 	for b.Len() < 1<<20 {
-		fmt.Fprintf(&b, "   Compiling crate-%d v0.%d.%d (/work/target/package/crate-%d)\n", rnd.IntN(999), rnd.IntN(99), rnd.IntN(9), rnd.IntN(999))
+		fmt.Fprintf(&b, "   Compiling crate-%d v0.%d.%d (/repo/target/package/crate-%d)\n", rnd.IntN(999), rnd.IntN(99), rnd.IntN(9), rnd.IntN(999))
 		if rnd.IntN(1000) == 0 {
 			b.WriteString(secrets[rnd.IntN(len(secrets))])
 		}
