@@ -17,7 +17,15 @@ func TestDispatch(t *testing.T) {
 	seen := make(chan githubtwin.Dispatch)
 	finish := make(chan string)
 	w := newWorld(t, func(c *githubtwin.Config) {
-		c.OnDispatch = func(_ context.Context, d githubtwin.Dispatch) string { seen <- d; return <-finish }
+		c.OnDispatch = func(ctx context.Context, d githubtwin.Dispatch) string {
+			seen <- d
+			select {
+			case conclusion := <-finish:
+				return conclusion
+			case <-ctx.Done():
+				return "cancelled"
+			}
+		}
 	})
 	ctx := t.Context()
 	if err := w.twin.PushBranch(ctx, "release/v3", w.head); err != nil {
