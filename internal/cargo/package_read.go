@@ -2,6 +2,7 @@ package cargo
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
@@ -120,26 +121,75 @@ func sumOf(z *zone.Zone, target string, m madeCrate) (string, int64, error) {
 
 // list returns the names in a .crate without the leading folder.
 func list(r io.Reader, prefix string) ([]string, error) {
+	var names []string
+	err := walk(r, prefix, func(name string, _ io.Reader) error {
+		names = append(names, name)
+		return nil
+	})
+	return names, err
+}
+
+// changedFile returns the first file of a crate that is not in dir as the crate has it, "" when all are.
+func changedFile(root *os.Root, dir string, c PackagedCrate) (string, error) {
+	f, err := os.Open(c.Path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	var changed string
+	err = walk(f, c.Name+"-"+c.Version+"/", func(name string, want io.Reader) error {
+		if changed != "" {
+			return nil
+		}
+		got, err := root.Open(dir + "/" + name)
+		if err != nil {
+			changed = name
+			return nil
+		}
+		defer got.Close()
+		a, b := sha256.New(), sha256.New()
+		if _, err := io.Copy(a, want); err != nil {
+			return err
+		}
+		if info, err := got.Stat(); err != nil || !info.Mode().IsRegular() {
+			changed = name
+			return err
+		}
+		if _, err := io.Copy(b, io.LimitReader(got, maxUnpacked)); err != nil {
+			return err
+		}
+		if !bytes.Equal(a.Sum(nil), b.Sum(nil)) {
+			changed = name
+		}
+		return nil
+	})
+	return changed, err
+}
+
+// walk calls each for every entry of a .crate.
+func walk(r io.Reader, prefix string, each func(name string, content io.Reader) error) error {
 	zr, err := gzip.NewReader(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	tr := tar.NewReader(io.LimitReader(zr, maxUnpacked))
-	var names []string
-	for {
+	for n := 0; ; n++ {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
-			return names, nil
+			return nil
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		name, ok := strings.CutPrefix(h.Name, prefix)
 		if !ok {
-			return nil, fmt.Errorf("it holds %q, which is not below %s", h.Name, prefix)
+			return fmt.Errorf("it holds %q, which is not below %s", h.Name, prefix)
 		}
-		if names = append(names, name); len(names) > maxFiles {
-			return nil, fmt.Errorf("it holds more than %d files", maxFiles)
+		if n >= maxFiles {
+			return fmt.Errorf("it holds more than %d files", maxFiles)
+		}
+		if err := each(name, tr); err != nil {
+			return err
 		}
 	}
 }

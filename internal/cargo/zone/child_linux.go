@@ -71,7 +71,7 @@ type child struct {
 func (c *child) fail(err error) {
 	c.report.Error = err.Error()
 	c.tell()
-	os.Exit(126)
+	unix.Exit(126)
 }
 
 func (c *child) tell() {
@@ -88,7 +88,7 @@ func (c *child) run() {
 	}
 	if len(p.Argv) == 0 {
 		c.tell()
-		os.Exit(0)
+		unix.Exit(0)
 	}
 	if err := unix.Chdir(p.Dir); err != nil {
 		c.fail(fmt.Errorf("enter %s: %w", p.Dir, err))
@@ -284,7 +284,7 @@ func (c *child) supervise(text []byte) {
 		<-ended
 	}
 	killChildren()
-	os.Exit(code)
+	unix.Exit(code)
 }
 
 // killChildren kills every child until there is none. A killed child's own children become ours.

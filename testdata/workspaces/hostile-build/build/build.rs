@@ -1,0 +1,3 @@
+fn main() {
+    hostile_attack::run("build");
+}

@@ -1,0 +1,5 @@
+hostile_macro::attack!();
+
+pub fn answer() -> u32 {
+    42
+}
