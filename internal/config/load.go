@@ -158,8 +158,6 @@ func (l *loader) entry(from any, into reflect.Value, path []string) {
 		fresh.Set(old)
 	case fresh.Type() == reflect.TypeFor[Registry]():
 		fresh.Set(reflect.ValueOf(registryDefaults()))
-	case fresh.Type() == reflect.TypeFor[Crate]():
-		fresh.Set(reflect.ValueOf(Crate{Features: []string{}}))
 	}
 	l.value(from, fresh, path)
 	into.SetMapIndex(key, fresh)

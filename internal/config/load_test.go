@@ -111,11 +111,10 @@ exclude = [
   "*-testing",
   "fuzz",
 ]
+all_features = true
 [package.env]
 PKG_CONFIG_PATH = "/opt"
 "RUSTFLAGS" = "-C debuginfo=0"
-[package.crates.core]
-all_features = true
 
 [workflow]
 run_timeout = "90m"
@@ -142,7 +141,7 @@ func TestLoadFull(t *testing.T) {
 	}
 	want.Package.Exclude = []string{"*-testing", "fuzz"}
 	want.Package.Env = map[string]string{"PKG_CONFIG_PATH": "/opt", "RUSTFLAGS": "-C debuginfo=0"}
-	want.Package.Crates = map[string]config.Crate{"core": {Features: []string{}, AllFeatures: true}}
+	want.Package.AllFeatures = true
 	want.Workflow.RunTimeout = config.Duration(90 * time.Minute)
 	want.Rules = map[string]config.Relax{"changelog": {Relax: true, Reason: "by hand"}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -166,12 +165,12 @@ tagboat.toml:16 registries.mirror.new_crates.burst = 2
 tagboat.toml:16 registries.mirror.new_crates.every = 1m30s
 tagboat.toml:17 registries.mirror.max_size = 1 MiB
 tagboat.toml:20 package.exclude = [*-testing fuzz]
-tagboat.toml:25 package.env.PKG_CONFIG_PATH = /opt
-tagboat.toml:26 package.env.RUSTFLAGS = -C debuginfo=0
-tagboat.toml:28 package.crates.core.all_features = true
-tagboat.toml:31 workflow.run_timeout = 1h30m
-tagboat.toml:34 rules.changelog.relax = true
-tagboat.toml:35 rules.changelog.reason = by hand`
+tagboat.toml:24 package.all_features = true
+tagboat.toml:26 package.env.PKG_CONFIG_PATH = /opt
+tagboat.toml:27 package.env.RUSTFLAGS = -C debuginfo=0
+tagboat.toml:30 workflow.run_timeout = 1h30m
+tagboat.toml:33 rules.changelog.relax = true
+tagboat.toml:34 rules.changelog.reason = by hand`
 	if diff := cmp.Diff(wantLines, strings.Join(lines, "\n")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
