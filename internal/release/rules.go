@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/semver"
@@ -21,12 +22,23 @@ func Judge(s Snapshot) []Finding {
 	out = append(out, judgeChangelog(s)...)
 	out = append(out, judgeCrates(s)...)
 	out = append(out, judgeRegistries(s)...)
+	out = distinct(out)
 	for i, f := range out {
 		if relax, ok := s.Config.Rules[f.Rule]; ok && relax.Relax && f.Severity == Stop {
 			out[i].Severity, out[i].Relaxed = Warn, relax.Reason
 		}
 	}
 	return out
+}
+
+// distinct drops findings that repeat an earlier one.
+func distinct(findings []Finding) []Finding {
+	seen := map[Finding]bool{}
+	return slices.DeleteFunc(findings, func(f Finding) bool {
+		again := seen[f]
+		seen[f] = true
+		return again
+	})
 }
 
 // Blocking returns the findings that stop a release.

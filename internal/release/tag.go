@@ -97,9 +97,6 @@ func (f TagForm) version(text string) (semver.Version, error) {
 	if err != nil {
 		return semver.Version{}, fmt.Errorf("%q is not a SemVer version: %w", text, err)
 	}
-	if v.Build != "" {
-		return semver.Version{}, fmt.Errorf("build metadata %q cannot be told apart by a registry", v.Build)
-	}
 	return v, nil
 }
 

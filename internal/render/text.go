@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/config"
@@ -224,12 +225,17 @@ func Report(s Style, r release.Report) string {
 	if text := Crates(s, r); text != "" {
 		b.WriteString("\n" + text)
 	}
-	if open := unfinished(r.Steps); len(open) > 0 {
+	if open := unfinished(r.Steps); len(open) > 0 && began(r.Steps) {
 		b.WriteString("\n" + s.Paint(plain.Bold, "Not reached") + "\n" + Steps(s, open))
 	}
 	writeFindings(&b, s, r)
 	writeLinks(&b, s, r)
 	return plain.Tidy(b.String())
+}
+
+// began reports whether a run got as far as its first step; one that a rule stopped has nothing to go on with.
+func began(steps []release.ReportStep) bool {
+	return slices.ContainsFunc(steps, func(s release.ReportStep) bool { return s.Attempts > 0 })
 }
 
 // unfinished are the steps that a further run has to do.
