@@ -16,6 +16,7 @@ import (
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/registry/gate"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/release/ship"
@@ -111,7 +112,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		if err != nil {
 			return "", err
 		}
-		url, stop, err := openGate(client)
+		url, stop, err := gate.Open(client)
 		gates = append(gates, stop)
 		return url, err
 	}

@@ -145,9 +145,9 @@ func (c *Client) checkAddresses(config Config) error {
 	return nil
 }
 
-// indexPath returns where the index keeps a crate
+// IndexPath returns where the index keeps a crate
 // (https://doc.rust-lang.org/cargo/reference/registry-index.html#index-files).
-func indexPath(name string) (string, error) {
+func IndexPath(name string) (string, error) {
 	if err := cratefile.CheckName(name); err != nil {
 		return "", err
 	}
@@ -220,7 +220,7 @@ func (c *Client) Lookup(ctx context.Context, name string) ([]Entry, error) {
 }
 
 func (c *Client) lookupCall(ctx context.Context, name string) (call, error) {
-	path, err := indexPath(name)
+	path, err := IndexPath(name)
 	if err != nil {
 		return call{}, fmt.Errorf("look up in registry %s: %w", c.registry.Name, err)
 	}
@@ -320,4 +320,20 @@ func Find(entries []Entry, version string) (Entry, bool) {
 		}
 	}
 	return Entry{}, false
+}
+
+// IndexFile reads the bytes of a crate's index file; the status is that of the registry.
+func (c *Client) IndexFile(ctx context.Context, crate string) (body []byte, status int, err error) {
+	k, err := c.lookupCall(ctx, crate)
+	if err != nil {
+		return nil, 0, err
+	}
+	resp, body, err := c.readOpenly(ctx, &k)
+	if err != nil {
+		return nil, 0, err
+	}
+	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+		return nil, 0, c.statusError(k, resp, body)
+	}
+	return body, resp.StatusCode, nil
 }

@@ -227,13 +227,13 @@ func TestLookupAsksOnceForWhatDidNotChange(t *testing.T) {
 
 func TestIndexPath(t *testing.T) {
 	for name, want := range map[string]string{"a": "1/a", "Ab": "2/ab", "abC": "3/a/abc", "Cargo_x": "ca/rg/cargo_x", "a-bc": "a-/bc/a-bc"} {
-		if got, err := indexPath(name); err != nil || got != want {
-			t.Errorf("indexPath(%q) = %q, %v, want %q", name, got, err, want)
+		if got, err := IndexPath(name); err != nil || got != want {
+			t.Errorf("IndexPath(%q) = %q, %v, want %q", name, got, err, want)
 		}
 	}
 	for _, name := range []string{"", "..", "a/b", "a b", "é", "-a", "1a", "a?b", strings.Repeat("a", 65)} {
-		if got, err := indexPath(name); err == nil {
-			t.Errorf("indexPath(%q) = %q, want an error", name, got)
+		if got, err := IndexPath(name); err == nil {
+			t.Errorf("IndexPath(%q) = %q, want an error", name, got)
 		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/registry/gate"
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
 	"github.com/tagboat/tagboat/internal/rehearsal/gitstore"
@@ -324,7 +325,9 @@ func (s *Stage) World(ctx context.Context, scratch string) (w observe.World, end
 	sort.Strings(names)
 	for _, name := range names {
 		f := s.Feeds[name]
-		source.Stands[f.Index] = f.URL
+		if name == registry.CratesIO {
+			source.Stands[f.Index] = f.URL
+		}
 		w.Keys = append(w.Keys, release.BillKey{Name: name, Value: f.Token})
 	}
 	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
@@ -336,7 +339,22 @@ func (s *Stage) World(ctx context.Context, scratch string) (w observe.World, end
 		r.URL = f.URL
 		return r, registry.Options{Token: func(context.Context) (secret.Value, error) { return f.Token, nil }}, err
 	})
-	return w, source.Close, nil
+	var stops []func()
+	source.Gate = func(name, index string) (string, error) { // as in a real release: no token enters the build zone
+		client, err := w.Registry(name, index)
+		if err != nil {
+			return "", err
+		}
+		url, stop, err := gate.Open(client)
+		stops = append(stops, stop)
+		return url, err
+	}
+	return w, func() error {
+		for _, stop := range stops {
+			stop()
+		}
+		return source.Close()
+	}, nil
 }
 
 // Consume is the command with which a person can use what was published, from any folder with a Cargo.toml.

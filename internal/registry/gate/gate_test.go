@@ -1,4 +1,4 @@
-package registry
+package gate
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -37,20 +38,24 @@ func TestGate(t *testing.T) {
 	}))
 	defer behind.Close()
 	url = behind.URL
-	reg, err := New("feed", "sparse+"+url+"/")
+	reg, err := registry.New("feed", "sparse+"+url+"/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := NewClient(reg, Options{Token: func(context.Context) (secret.Value, error) { return secret.New("Bearer canary"), nil }})
-	front := httptest.NewServer(client.Gate("http://gate.invalid"))
-	defer front.Close()
+	client := registry.NewClient(reg, registry.Options{Token: func(context.Context) (secret.Value, error) { return secret.New("Bearer canary"), nil }})
+	address, stop, err := Open(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	front := strings.TrimSuffix(address, "/")
 
 	for _, test := range []struct {
 		method, path string
 		status       int
 		body         string
 	}{
-		{"GET", "/config.json", 200, `{"dl":"http://gate.invalid/dl/{crate}/{version}"}` + "\n"},
+		{"GET", "/config.json", 200, `{"dl":"` + front + `/dl/{crate}/{version}"}` + "\n"},
 		{"GET", "/de/mo/demo", 200, line},
 		{"GET", "/dl/demo/1.0.0", 200, crate},
 		{"GET", "/dl/demo/2.0.0", 404, ""},
@@ -59,7 +64,7 @@ func TestGate(t *testing.T) {
 		{"GET", "/wrong/place/demo", 404, ""},
 		{"PUT", "/api/v1/crates/new", 405, ""},
 	} {
-		req, err := http.NewRequest(test.method, front.URL+test.path, nil)
+		req, err := http.NewRequest(test.method, front+test.path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

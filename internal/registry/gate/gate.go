@@ -1,26 +1,37 @@
-package registry
+// Package gate lets the build zone's cargo read a registry that wants a token, while the token stays outside.
+package gate
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"path"
 	"strings"
+	"time"
 
+	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/semver"
 )
 
-// Gate serves the registry for reading, without asking for a token, to whoever reaches it: an index with downloads that
-// the build zone's cargo can use although no credential enters the zone. It adds the client's token on the way out,
-// passes on nothing but index files and crates whose checksum the index names, and takes no uploads. base is where the
-// gate is reached, without a final slash; serve it on loopback only and only while packaging.
-func (c *Client) Gate(base string) http.Handler { return &gate{client: c, base: base} }
+// Open serves the registry for reading on loopback, without asking for a token: an index with downloads. It adds the
+// client's token on the way out, passes on nothing but index files and crates whose checksum the index names, and takes
+// no uploads. url is its sparse index without "sparse+"; stop ends it.
+func Open(client *registry.Client) (url string, stop func(), err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", func() {}, fmt.Errorf("open the reading address for registry %s: %w", client.Registry().Name, err)
+	}
+	base := "http://" + l.Addr().String()
+	server := &http.Server{Handler: &gate{client: client, base: base}, ReadHeaderTimeout: time.Minute}
+	go server.Serve(l) // until stop
+	return base + "/", func() { server.Close() }, nil
+}
 
 type gate struct {
-	client *Client
+	client *registry.Client
 	base   string
 }
 
@@ -45,33 +56,17 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // index passes an index file on as it is.
 func (g *gate) index(w http.ResponseWriter, r *http.Request, name string) {
 	crate := path.Base(name)
-	if want, err := indexPath(crate); err != nil || want != name {
+	if want, err := registry.IndexPath(crate); err != nil || want != name {
 		http.NotFound(w, r)
 		return
 	}
-	body, status, err := g.client.indexFile(r.Context(), crate)
+	body, status, err := g.client.IndexFile(r.Context(), crate)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
 	w.WriteHeader(status)
 	w.Write(body)
-}
-
-// indexFile reads the bytes of a crate's index file; the status is that of the registry.
-func (c *Client) indexFile(ctx context.Context, crate string) (body []byte, status int, err error) {
-	k, err := c.lookupCall(ctx, crate)
-	if err != nil {
-		return nil, 0, err
-	}
-	resp, body, err := c.readOpenly(ctx, &k)
-	if err != nil {
-		return nil, 0, err
-	}
-	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
-		return nil, 0, c.statusError(k, resp, body)
-	}
-	return body, resp.StatusCode, nil
 }
 
 func (g *gate) download(w http.ResponseWriter, r *http.Request, rest string) {
@@ -85,7 +80,7 @@ func (g *gate) download(w http.ResponseWriter, r *http.Request, rest string) {
 		refuse(w, err)
 		return
 	}
-	e, ok := Find(entries, version)
+	e, ok := registry.Find(entries, version)
 	if !ok {
 		http.NotFound(w, r)
 		return
@@ -114,7 +109,7 @@ func (c *counted) Write(p []byte) (int, error) {
 // refuse answers with the registry's own status where it gave one, so that cargo retries what can be retried.
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusBadGateway
-	var e *Error
+	var e *registry.Error
 	if errors.As(err, &e) && e.Status >= 400 {
 		status = e.Status
 	}
