@@ -39,7 +39,7 @@ func plant(t *testing.T) *bait {
 	base := sharedDir(t)
 	b := &bait{
 		open: filepath.Join(base, "open"), appends: filepath.Join(base, "appends"),
-		linger: strconv.FormatInt(100_000+canaries.Add(1)*7+int64(os.Getpid())*1000, 10), ended: make(chan struct{}), udp: canary("udp"),
+		linger: lingerNumber(), ended: make(chan struct{}), udp: canary("udp"),
 	}
 	if err := os.Mkdir(b.open, 0o777); err != nil {
 		t.Fatal(err)
@@ -69,6 +69,11 @@ func plant(t *testing.T) *bait {
 		"GITHUB_TOKEN="+canary("environment"), "GITHUB_EVENT_PATH="+event, "GITHUB_ENV="+b.appends,
 	)
 	return b
+}
+
+// lingerNumber is a number of seconds that no other process of these tests sleeps.
+func lingerNumber() string {
+	return strconv.FormatInt(100_000+canaries.Add(1)+int64(os.Getpid())*10_000, 10)
 }
 
 func rustupHome() string {

@@ -155,11 +155,17 @@ func checkEnv(env map[string]string) error {
 // secretName reports whether tools keep a secret under this name.
 func secretName(name string) bool {
 	u := strings.ToUpper(name)
-	for _, part := range []string{"TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL", "PRIVATE_KEY", "API_KEY", "ACCESS_KEY"} {
+	for word := range strings.SplitSeq(u, "_") {
+		for _, secret := range []string{"TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL", "CREDENTIALS"} {
+			if strings.HasSuffix(word, secret) {
+				return true
+			}
+		}
+	}
+	for _, part := range []string{"PRIVATE_KEY", "API_KEY", "ACCESS_KEY"} {
 		if strings.Contains(u, part) {
 			return true
 		}
 	}
-	return strings.HasPrefix(u, "GITHUB_") || strings.HasPrefix(u, "ACTIONS_") || strings.HasPrefix(u, "RUNNER_") ||
-		strings.HasPrefix(u, "LD_") // the loader of our own re-execution must not be steered
+	return strings.HasPrefix(u, "GITHUB_") || strings.HasPrefix(u, "ACTIONS_") || strings.HasPrefix(u, "RUNNER_")
 }

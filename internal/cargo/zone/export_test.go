@@ -24,3 +24,6 @@ func (z *Zone) Way() level { return z.level }
 
 // LinkTree makes a toolchain reachable elsewhere.
 var LinkTree = linkTree
+
+// FindToolchain picks a toolchain.
+var FindToolchain = findToolchain

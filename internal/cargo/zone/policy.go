@@ -2,6 +2,7 @@ package zone
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -85,6 +86,9 @@ func (z *Zone) policy(c Command) (policy, error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return policy{}, err
 	}
+	if within(z.dir, []string{dir}) {
+		return policy{}, fmt.Errorf("run in the build zone: the working folder %s holds the zone itself, and all of it would be readable", dir)
+	}
 	p := policy{
 		Level: z.level, Root: filepath.Join(z.dir, "root"), Dir: dir, Argv: c.Argv, Env: env, UID: z.uid, GID: z.gid,
 		Closed: c.Network == Closed, NoKernel: z.config.weak.NoKernel,
@@ -138,6 +142,9 @@ func outermost(paths []string) []string {
 // within reports whether path is one of dirs or lies below one.
 func within(path string, dirs []string) bool {
 	for _, d := range dirs {
+		if d == "/" {
+			return true
+		}
 		if d != "" && (path == d || strings.HasPrefix(path, strings.TrimSuffix(d, "/")+"/")) {
 			return true
 		}

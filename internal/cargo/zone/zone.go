@@ -117,7 +117,9 @@ func New(config Config) (*Zone, error) {
 		if !filepath.IsAbs(m) {
 			return nil, &problem.Error{Kind: problem.Usage, Summary: "a mount of the build zone is not an absolute path", Detail: m}
 		}
-		config.Mounts[i] = filepath.Clean(m)
+		if config.Mounts[i] = filepath.Clean(m); config.Mounts[i] == "/" {
+			return nil, &problem.Error{Kind: problem.Usage, Summary: "a mount of the build zone is the whole file system", Hint: "name the folders that the build reads under package.mounts"}
+		}
 	}
 	toolchain, err := findToolchain(config)
 	if err != nil {
