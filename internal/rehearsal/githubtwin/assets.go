@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tagboat/tagboat/internal/rehearsal/githubapi"
 )
 
 const (
@@ -68,8 +70,8 @@ func (readSeekNopCloser) Close() error { return nil }
 
 // AssetBytes returns the content of an asset.
 func (t *Twin) AssetBytes(id int64) ([]byte, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.site.Mu.Lock()
+	defer t.site.Mu.Unlock()
 	a := t.assets[id]
 	if a == nil {
 		return nil, fmt.Errorf("asset %d: not found", id)
@@ -84,8 +86,8 @@ func (t *Twin) AssetBytes(id int64) ([]byte, error) {
 
 // BreakUpload lets the next upload under this name fail with 502 after its body, leaving a starter asset.
 func (t *Twin) BreakUpload(name string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.site.Mu.Lock()
+	defer t.site.Mu.Unlock()
 	t.broken[name] = true
 }
 
@@ -113,9 +115,9 @@ func (t *Twin) asset(c *call, a *asset, r *release) object {
 		tag = untagged(r.id)
 	}
 	return object{
-		"id": a.id, "node_id": nodeID("ReleaseAsset", a.id), "url": fmt.Sprintf("%s/releases/assets/%d", c.urls.repo, a.id), "name": a.name, "label": label,
-		"browser_download_url": c.urls.html + "/releases/download/" + escape(tag) + "/" + escape(a.name), "uploader": t.user(c), "content_type": a.contentType,
-		"state": a.state, "size": a.size, "digest": digest, "download_count": a.downloads, "created_at": stamp(a.created), "updated_at": stamp(a.updated),
+		"id": a.id, "node_id": githubapi.NodeID("ReleaseAsset", a.id), "url": fmt.Sprintf("%s/releases/assets/%d", c.URLs.Repo, a.id), "name": a.name, "label": label,
+		"browser_download_url": c.URLs.HTML + "/releases/download/" + githubapi.Escape(tag) + "/" + githubapi.Escape(a.name), "uploader": t.site.User(c), "content_type": a.contentType,
+		"state": a.state, "size": a.size, "digest": digest, "download_count": a.downloads, "created_at": githubapi.Stamp(a.created), "updated_at": githubapi.Stamp(a.updated),
 	}
 }
 
@@ -140,14 +142,14 @@ func assetName(name string) string {
 func (t *Twin) listAssets(c *call) reply {
 	r := t.visible(c)
 	if r == nil {
-		return notFound()
+		return githubapi.NotFound()
 	}
-	list, header := page(c, t.assetsOf(r.id))
+	list, header := githubapi.Page(c, t.assetsOf(r.id))
 	out := []object{}
 	for _, a := range list {
 		out = append(out, t.asset(c, a, r))
 	}
-	return reply{status: http.StatusOK, body: out, header: header}
+	return reply{Status: http.StatusOK, Body: out, Header: header}
 }
 
 func (t *Twin) uploadAsset(c *call) reply {
@@ -168,56 +170,56 @@ func (t *Twin) uploadAsset(c *call) reply {
 			err = io.ErrUnexpectedEOF
 		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.site.Mu.Lock()
+	defer t.site.Mu.Unlock()
 	breaks := t.broken[a.name]
 	delete(t.broken, a.name)
 	r := t.releases[a.release]
 	if err != nil || breaks || r == nil || r.immutable || t.assets[a.id] != a {
 		t.forget(a)
-		return fail(http.StatusBadGateway, "Bad Gateway")
+		return githubapi.Fail(http.StatusBadGateway, "Bad Gateway")
 	}
 	if m, inMemory := keep.(*memoryFile); inMemory {
 		a.content = m.Bytes()
 	}
-	a.state, a.size, a.digest, a.updated = stateUploaded, c.ContentLength, "sha256:"+hex.EncodeToString(sum.Sum(nil)), now()
-	t.wrote("upload-asset", "%s %s", a.name, a.digest)
-	rep = created(t.asset(c, a, r))
-	rep.header = map[string]string{"Location": fmt.Sprintf("%s/releases/assets/%d", c.urls.repo, a.id)}
+	a.state, a.size, a.digest, a.updated = stateUploaded, c.ContentLength, "sha256:"+hex.EncodeToString(sum.Sum(nil)), githubapi.Now()
+	t.site.Wrote("upload-asset", "%s %s", a.name, a.digest)
+	rep = githubapi.Created(t.asset(c, a, r))
+	rep.Header = map[string]string{"Location": fmt.Sprintf("%s/releases/assets/%d", c.URLs.Repo, a.id)}
 	return rep
 }
 
 // startUpload checks what can be known before the body and reserves the name.
 func (t *Twin) startUpload(c *call) (a *asset, file string, rep reply) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.site.Mu.Lock()
+	defer t.site.Mu.Unlock()
 	r := t.visible(c)
 	name := assetName(c.URL.Query().Get("name"))
 	switch {
 	case r == nil:
-		return nil, "", notFound()
+		return nil, "", githubapi.NotFound()
 	case c.ContentLength < 0:
-		return nil, "", fail(http.StatusBadRequest, "Bad Content-Length: ")
+		return nil, "", githubapi.Fail(http.StatusBadRequest, "Bad Content-Length: ")
 	case c.Header.Get("Content-Type") == "":
-		return nil, "", fail(http.StatusUnsupportedMediaType, "Content type required")
+		return nil, "", githubapi.Fail(http.StatusUnsupportedMediaType, "Content type required")
 	case c.URL.Query().Get("name") == "":
-		return nil, "", invalid("ReleaseAsset", "missing_field", "name", "")
+		return nil, "", githubapi.Invalid("ReleaseAsset", "missing_field", "name", "")
 	case r.immutable:
-		return nil, "", unprocessable("Cannot upload assets to an immutable release.")
+		return nil, "", githubapi.Unprocessable("Cannot upload assets to an immutable release.")
 	case c.ContentLength == 0:
-		return nil, "", invalid("ReleaseAsset", "custom", "size", "size must be greater than or equal to 1")
+		return nil, "", githubapi.Invalid("ReleaseAsset", "custom", "size", "size must be greater than or equal to 1")
 	case c.ContentLength > t.cfg.MaxAssetSize:
-		return nil, "", invalid("ReleaseAsset", "custom", "size", fmt.Sprintf("size must be less than %d", t.cfg.MaxAssetSize+1))
+		return nil, "", githubapi.Invalid("ReleaseAsset", "custom", "size", fmt.Sprintf("size must be less than %d", t.cfg.MaxAssetSize+1))
 	case len(t.assetsOf(r.id)) >= maxAssets:
-		return nil, "", invalid("ReleaseAsset", "custom", "release", fmt.Sprintf("a release cannot have more than %d assets", maxAssets))
+		return nil, "", githubapi.Invalid("ReleaseAsset", "custom", "release", fmt.Sprintf("a release cannot have more than %d assets", maxAssets))
 	}
 	for _, a := range t.assetsOf(r.id) {
 		if a.name == name {
-			return nil, "", invalid("ReleaseAsset", "already_exists", "name", "")
+			return nil, "", githubapi.Invalid("ReleaseAsset", "already_exists", "name", "")
 		}
 	}
-	at := now()
-	a = &asset{id: t.id(), release: r.id, name: name, label: c.URL.Query().Get("label"), contentType: c.Header.Get("Content-Type"), state: stateStarter, created: at, updated: at}
+	at := githubapi.Now()
+	a = &asset{id: t.site.NextID(), release: r.id, name: name, label: c.URL.Query().Get("label"), contentType: c.Header.Get("Content-Type"), state: stateStarter, created: at, updated: at}
 	if t.cfg.Dir != "" && c.ContentLength > smallAsset {
 		a.file = filepath.Join(t.cfg.Dir, fmt.Sprintf("asset-%d", a.id))
 	}
@@ -252,12 +254,12 @@ func (t *Twin) drop(a *asset) {
 
 // visibleAsset finds an asset of the request for this caller, with its release.
 func (t *Twin) visibleAsset(c *call) (*asset, *release) {
-	a := t.assets[number(c.params["asset"])]
+	a := t.assets[githubapi.Number(c.Params["asset"])]
 	if a == nil {
 		return nil, nil
 	}
 	r := t.releases[a.release]
-	if r == nil || r.draft && !t.may(c, "contents", "write") {
+	if r == nil || r.draft && !t.site.May(c, "contents", "write") {
 		return nil, nil
 	}
 	return a, r
@@ -267,9 +269,9 @@ func (t *Twin) getAsset(c *call) reply {
 	a, r := t.visibleAsset(c)
 	switch {
 	case a == nil:
-		return notFound()
+		return githubapi.NotFound()
 	case !strings.Contains(c.Header.Get("Accept"), "application/octet-stream"):
-		return ok(t.asset(c, a, r))
+		return githubapi.OK(t.asset(c, a, r))
 	}
 	return t.issueTicket(c, a)
 }
@@ -277,7 +279,7 @@ func (t *Twin) getAsset(c *call) reply {
 // issueTicket redirects to the storage, where the bytes are without further credentials.
 func (t *Twin) issueTicket(c *call, a *asset) reply {
 	if a.state != stateUploaded {
-		return notFound()
+		return githubapi.NotFound()
 	}
 	for key, old := range t.tickets {
 		if time.Now().After(old.expires) {
@@ -286,75 +288,75 @@ func (t *Twin) issueTicket(c *call, a *asset) reply {
 	}
 	key := rand.Text()
 	t.tickets[key] = ticket{asset: a.id, expires: time.Now().Add(ticketExpires)}
-	return reply{status: http.StatusFound, header: map[string]string{"Location": c.urls.storage + "/" + key}}
+	return reply{Status: http.StatusFound, Header: map[string]string{"Location": c.URLs.Storage + "/" + key}}
 }
 
 // redeem serves the bytes of a ticket, once. Like GitHub's storage it refuses a request with two kinds of credentials.
 func (t *Twin) redeem(c *call) reply {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.site.Mu.Lock()
+	defer t.site.Mu.Unlock()
 	if c.Header.Get("Authorization") != "" {
-		return fail(http.StatusBadRequest, "Only one auth mechanism allowed; only the signature in the URL or the Authorization header should be specified")
+		return githubapi.Fail(http.StatusBadRequest, "Only one auth mechanism allowed; only the signature in the URL or the Authorization header should be specified")
 	}
-	key := c.params["ticket"]
+	key := c.Params["ticket"]
 	used, known := t.tickets[key]
 	delete(t.tickets, key)
 	a := t.assets[used.asset]
 	if !known || a == nil || time.Now().After(used.expires) {
-		return fail(http.StatusForbidden, "The signature is not valid or has expired")
+		return githubapi.Fail(http.StatusForbidden, "The signature is not valid or has expired")
 	}
 	content, err := a.open()
 	if err != nil {
-		return trouble(err)
+		return githubapi.Trouble(err)
 	}
 	a.downloads++
-	h := c.w.Header()
+	h := c.W.Header()
 	h.Set("Content-Type", a.contentType)
 	h.Set("Content-Disposition", "attachment; filename="+a.name)
-	return reply{stream: func() {
+	return reply{Stream: func() {
 		defer content.Close()
-		http.ServeContent(c.w, c.Request, a.name, a.updated, content)
+		http.ServeContent(c.W, c.Request, a.name, a.updated, content)
 	}}
 }
 
 func (t *Twin) renameAsset(c *call) reply {
 	a, r := t.visibleAsset(c)
 	if a == nil {
-		return notFound()
+		return githubapi.NotFound()
 	}
 	var in struct{ Name, Label *string }
-	if rep, good := c.decode(&in); !good {
+	if rep, good := c.Decode(&in); !good {
 		return rep
 	}
 	if r.immutable {
-		return unprocessable("Cannot update assets of an immutable release.")
+		return githubapi.Unprocessable("Cannot update assets of an immutable release.")
 	}
 	if in.Name != nil && assetName(*in.Name) != a.name {
 		name := assetName(*in.Name)
 		for _, other := range t.assetsOf(r.id) {
 			if other.name == name {
-				return invalid("ReleaseAsset", "already_exists", "name", "")
+				return githubapi.Invalid("ReleaseAsset", "already_exists", "name", "")
 			}
 		}
-		t.wrote("rename-asset", "%s %s", a.name, name)
+		t.site.Wrote("rename-asset", "%s %s", a.name, name)
 		a.name = name
 	}
 	if in.Label != nil {
 		a.label = *in.Label
 	}
-	a.updated = now()
-	return ok(t.asset(c, a, r))
+	a.updated = githubapi.Now()
+	return githubapi.OK(t.asset(c, a, r))
 }
 
 func (t *Twin) deleteAsset(c *call) reply {
 	a, r := t.visibleAsset(c)
 	if a == nil {
-		return notFound()
+		return githubapi.NotFound()
 	}
 	if r.immutable {
-		return unprocessable("Cannot delete asset from an immutable release")
+		return githubapi.Unprocessable("Cannot delete asset from an immutable release")
 	}
 	t.drop(a)
-	t.wrote("delete-asset", "%s", a.name)
-	return noContent()
+	t.site.Wrote("delete-asset", "%s", a.name)
+	return githubapi.NoContent()
 }

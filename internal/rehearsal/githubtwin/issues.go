@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tagboat/tagboat/internal/rehearsal/githubapi"
 )
 
 // issue is one issue or, with pull, one pull request: the issues API lists both.
@@ -25,15 +27,15 @@ type label struct {
 
 // AddIssue opens an issue with labels and returns its number.
 func (t *Twin) AddIssue(title string, labels ...string) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.site.Mu.Lock()
+	defer t.site.Mu.Unlock()
 	return t.open(title, "", labels).number
 }
 
 // AddPullRequest opens a pull request with labels, as far as the issues API shows one, and returns its number.
 func (t *Twin) AddPullRequest(title string, labels ...string) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.site.Mu.Lock()
+	defer t.site.Mu.Unlock()
 	i := t.open(title, "", labels)
 	i.pull = true
 	return i.number
@@ -41,15 +43,15 @@ func (t *Twin) AddPullRequest(title string, labels ...string) int {
 
 // CloseIssue closes an issue or pull request.
 func (t *Twin) CloseIssue(number int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.site.Mu.Lock()
+	defer t.site.Mu.Unlock()
 	if i := t.issues[number]; i != nil {
 		i.turn("closed")
 	}
 }
 
 func (i *issue) turn(state string) {
-	i.state, i.updated, i.closed = state, now(), time.Time{}
+	i.state, i.updated, i.closed = state, githubapi.Now(), time.Time{}
 	if state == "closed" {
 		i.closed = i.updated
 	}
@@ -59,44 +61,44 @@ func (t *Twin) open(title, body string, labels []string) *issue {
 	for _, name := range labels {
 		t.knowLabel(name)
 	}
-	i := &issue{id: t.id(), number: len(t.issues) + 1, title: title, body: body, state: "open", labels: slices.Clone(labels), created: now(), updated: now()}
+	i := &issue{id: t.site.NextID(), number: len(t.issues) + 1, title: title, body: body, state: "open", labels: slices.Clone(labels), created: githubapi.Now(), updated: githubapi.Now()}
 	t.issues[i.number] = i
 	return i
 }
 
 func (t *Twin) knowLabel(name string) label {
 	if _, known := t.labels[name]; !known {
-		t.labels[name] = label{id: t.id(), name: name, color: "ededed"}
+		t.labels[name] = label{id: t.site.NextID(), name: name, color: "ededed"}
 	}
 	return t.labels[name]
 }
 
-func (c *call) label(l label) object {
+func labelObject(c *call, l label) object {
 	var description any
 	if l.description != "" {
 		description = l.description
 	}
-	return object{"id": l.id, "node_id": nodeID("Label", l.id), "url": c.urls.repo + "/labels/" + escape(l.name), "name": l.name, "color": l.color, "default": false, "description": description}
+	return object{"id": l.id, "node_id": githubapi.NodeID("Label", l.id), "url": c.URLs.Repo + "/labels/" + githubapi.Escape(l.name), "name": l.name, "color": l.color, "default": false, "description": description}
 }
 
 func (t *Twin) issue(c *call, i *issue) object {
 	labels := []object{}
 	for _, name := range i.labels {
-		labels = append(labels, c.label(t.knowLabel(name)))
+		labels = append(labels, labelObject(c, t.knowLabel(name)))
 	}
-	self, place := fmt.Sprintf("%s/issues/%d", c.urls.repo, i.number), "issues"
+	self, place := fmt.Sprintf("%s/issues/%d", c.URLs.Repo, i.number), "issues"
 	if i.pull {
 		place = "pull"
 	}
-	html := fmt.Sprintf("%s/%s/%d", c.urls.html, place, i.number)
+	html := fmt.Sprintf("%s/%s/%d", c.URLs.HTML, place, i.number)
 	body := object{
-		"id": i.id, "node_id": nodeID("Issue", i.id), "number": i.number, "url": self, "repository_url": c.urls.repo, "html_url": html,
+		"id": i.id, "node_id": githubapi.NodeID("Issue", i.id), "number": i.number, "url": self, "repository_url": c.URLs.Repo, "html_url": html,
 		"comments_url": self + "/comments", "events_url": self + "/events", "labels_url": self + "/labels{/name}", "title": i.title, "body": i.body,
-		"state": i.state, "locked": false, "comments": 0, "labels": labels, "assignee": nil, "assignees": []object{}, "milestone": nil, "user": t.user(c),
-		"author_association": "MEMBER", "created_at": stamp(i.created), "updated_at": stamp(i.updated), "closed_at": stampOrNull(i.closed),
+		"state": i.state, "locked": false, "comments": 0, "labels": labels, "assignee": nil, "assignees": []object{}, "milestone": nil, "user": t.site.User(c),
+		"author_association": "MEMBER", "created_at": githubapi.Stamp(i.created), "updated_at": githubapi.Stamp(i.updated), "closed_at": githubapi.StampOrNull(i.closed),
 	}
 	if i.pull {
-		body["pull_request"] = object{"url": fmt.Sprintf("%s/pulls/%d", c.urls.repo, i.number), "html_url": html, "diff_url": html + ".diff", "patch_url": html + ".patch"}
+		body["pull_request"] = object{"url": fmt.Sprintf("%s/pulls/%d", c.URLs.Repo, i.number), "html_url": html, "diff_url": html + ".diff", "patch_url": html + ".patch"}
 	}
 	return body
 }
@@ -114,12 +116,12 @@ func (t *Twin) listIssues(c *call) reply {
 			matching = append(matching, i)
 		}
 	}
-	list, header := page(c, matching)
+	list, header := githubapi.Page(c, matching)
 	out := []object{}
 	for _, i := range list {
 		out = append(out, t.issue(c, i))
 	}
-	return reply{status: http.StatusOK, body: out, header: header}
+	return reply{Status: http.StatusOK, Body: out, Header: header}
 }
 
 // hasLabels reports whether an issue has every label of a comma-separated list; case does not count.
@@ -137,40 +139,40 @@ func (t *Twin) createIssue(c *call) reply {
 		Title, Body string
 		Labels      []string
 	}
-	if rep, good := c.decode(&in); !good {
+	if rep, good := c.Decode(&in); !good {
 		return rep
 	}
 	if in.Title == "" {
-		return invalid("Issue", "missing_field", "title", "")
+		return githubapi.Invalid("Issue", "missing_field", "title", "")
 	}
 	i := t.open(in.Title, in.Body, in.Labels)
-	t.wrote("create-issue", "%d %s", i.number, i.title)
-	return created(t.issue(c, i))
+	t.site.Wrote("create-issue", "%d %s", i.number, i.title)
+	return githubapi.Created(t.issue(c, i))
 }
 
 func (t *Twin) getIssue(c *call) reply {
-	if i := t.issues[int(number(c.params["number"]))]; i != nil {
-		return ok(t.issue(c, i))
+	if i := t.issues[int(githubapi.Number(c.Params["number"]))]; i != nil {
+		return githubapi.OK(t.issue(c, i))
 	}
-	return notFound()
+	return githubapi.NotFound()
 }
 
 func (t *Twin) updateIssue(c *call) reply {
-	i := t.issues[int(number(c.params["number"]))]
+	i := t.issues[int(githubapi.Number(c.Params["number"]))]
 	if i == nil {
-		return notFound()
+		return githubapi.NotFound()
 	}
 	var in struct {
 		Title, Body, State *string
 		Labels             *[]string
 	}
-	if rep, good := c.decode(&in); !good {
+	if rep, good := c.Decode(&in); !good {
 		return rep
 	}
 	if in.State != nil && *in.State != "open" && *in.State != "closed" {
-		return invalid("Issue", "invalid", "state", "")
+		return githubapi.Invalid("Issue", "invalid", "state", "")
 	}
-	i.updated = now()
+	i.updated = githubapi.Now()
 	if in.Title != nil {
 		i.title = *in.Title
 	}
@@ -183,20 +185,20 @@ func (t *Twin) updateIssue(c *call) reply {
 	if in.State != nil && *in.State != i.state {
 		i.turn(*in.State)
 	}
-	t.wrote("update-issue", "%d %s", i.number, i.state)
-	return ok(t.issue(c, i))
+	t.site.Wrote("update-issue", "%d %s", i.number, i.state)
+	return githubapi.OK(t.issue(c, i))
 }
 
 func (t *Twin) issueLabels(c *call) reply {
-	i := t.issues[int(number(c.params["number"]))]
+	i := t.issues[int(githubapi.Number(c.Params["number"]))]
 	if i == nil {
-		return notFound()
+		return githubapi.NotFound()
 	}
 	out := []object{}
 	for _, name := range i.labels {
-		out = append(out, c.label(t.knowLabel(name)))
+		out = append(out, labelObject(c, t.knowLabel(name)))
 	}
-	return ok(out)
+	return githubapi.OK(out)
 }
 
 func (t *Twin) listLabels(c *call) reply {
@@ -205,24 +207,24 @@ func (t *Twin) listLabels(c *call) reply {
 		all = append(all, l)
 	}
 	slices.SortFunc(all, func(a, b label) int { return strings.Compare(a.name, b.name) })
-	list, header := page(c, all)
+	list, header := githubapi.Page(c, all)
 	out := []object{}
 	for _, l := range list {
-		out = append(out, c.label(l))
+		out = append(out, labelObject(c, l))
 	}
-	return reply{status: http.StatusOK, body: out, header: header}
+	return reply{Status: http.StatusOK, Body: out, Header: header}
 }
 
 func (t *Twin) createLabel(c *call) reply {
 	var in struct{ Name, Color, Description string }
-	if rep, good := c.decode(&in); !good {
+	if rep, good := c.Decode(&in); !good {
 		return rep
 	}
 	if _, known := t.labels[in.Name]; known {
-		return invalid("Label", "already_exists", "name", "")
+		return githubapi.Invalid("Label", "already_exists", "name", "")
 	}
 	if in.Name == "" {
-		return invalid("Label", "missing_field", "name", "")
+		return githubapi.Invalid("Label", "missing_field", "name", "")
 	}
 	l := t.knowLabel(in.Name)
 	l.description = in.Description
@@ -230,5 +232,16 @@ func (t *Twin) createLabel(c *call) reply {
 		l.color = in.Color
 	}
 	t.labels[in.Name] = l
-	return created(c.label(l))
+	return githubapi.Created(labelObject(c, l))
+}
+
+// openIssues counts issues and pull requests, as GitHub does.
+func (t *Twin) openIssues() int {
+	n := 0
+	for _, i := range t.issues {
+		if i.state == "open" {
+			n++
+		}
+	}
+	return n
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"html/template"
 	"net/http"
+
+	"github.com/tagboat/tagboat/internal/rehearsal/githubapi"
 )
 
 // releaseTemplate is the public page of a release: plain, and escaped, since notes come from changelogs.
@@ -20,13 +22,13 @@ var releaseTemplate = template.Must(template.New("release").Parse(`<!doctype htm
 
 // readable reports whether the caller may see the repository's pages and downloads.
 func (t *Twin) readable(c *call) bool {
-	return t.may(c, "contents", "read")
+	return t.site.May(c, "contents", "read")
 }
 
 func (t *Twin) releasePage(c *call) reply {
-	r := t.publishedWith(c.params["tag"])
+	r := t.publishedWith(c.Params["tag"])
 	if r == nil || !t.readable(c) {
-		return notFound()
+		return githubapi.NotFound()
 	}
 	type row struct {
 		Name, URL, Digest string
@@ -41,25 +43,25 @@ func (t *Twin) releasePage(c *call) reply {
 		view.Title = r.tag
 	}
 	for _, a := range t.assetsOf(r.id) {
-		view.Assets = append(view.Assets, row{Name: a.name, URL: c.urls.html + "/releases/download/" + escape(r.tag) + "/" + escape(a.name), Digest: a.digest, Size: a.size})
+		view.Assets = append(view.Assets, row{Name: a.name, URL: c.URLs.HTML + "/releases/download/" + githubapi.Escape(r.tag) + "/" + githubapi.Escape(a.name), Digest: a.digest, Size: a.size})
 	}
 	var page bytes.Buffer
 	if err := releaseTemplate.Execute(&page, view); err != nil {
-		return trouble(err)
+		return githubapi.Trouble(err)
 	}
-	return reply{status: http.StatusOK, body: page.Bytes(), header: map[string]string{"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'"}}
+	return reply{Status: http.StatusOK, Body: page.Bytes(), Header: map[string]string{"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'"}}
 }
 
 // download is the public address of an asset. Drafts have none.
 func (t *Twin) download(c *call) reply {
-	r := t.publishedWith(c.params["tag"])
+	r := t.publishedWith(c.Params["tag"])
 	if r == nil || !t.readable(c) {
-		return notFound()
+		return githubapi.NotFound()
 	}
 	for _, a := range t.assetsOf(r.id) {
-		if a.name == c.params["name"] {
+		if a.name == c.Params["name"] {
 			return t.issueTicket(c, a)
 		}
 	}
-	return notFound()
+	return githubapi.NotFound()
 }

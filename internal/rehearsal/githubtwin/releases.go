@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/rehearsal/githubapi"
+	"github.com/tagboat/tagboat/internal/rehearsal/githubgit"
 	"github.com/tagboat/tagboat/internal/rehearsal/gitstore"
 )
 
@@ -30,8 +32,8 @@ type Release struct {
 
 // Releases returns all releases, drafts included, newest first.
 func (t *Twin) Releases() []Release {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.site.Mu.Lock()
+	defer t.site.Mu.Unlock()
 	var out []Release
 	latest := t.latestRelease()
 	for _, r := range t.newest() {
@@ -67,9 +69,9 @@ func (t *Twin) newest() []*release {
 }
 
 func (t *Twin) release(c *call, r *release) object {
-	self := fmt.Sprintf("%s/releases/%d", c.urls.repo, r.id)
-	page := escape(r.tag)
-	var tarball, zipball any = c.urls.repo + "/tarball/" + escape(r.tag), c.urls.repo + "/zipball/" + escape(r.tag)
+	self := fmt.Sprintf("%s/releases/%d", c.URLs.Repo, r.id)
+	page := githubapi.Escape(r.tag)
+	var tarball, zipball any = c.URLs.Repo + "/tarball/" + githubapi.Escape(r.tag), c.URLs.Repo + "/zipball/" + githubapi.Escape(r.tag)
 	if r.draft {
 		page, tarball, zipball = untagged(r.id), nil, nil
 	}
@@ -78,11 +80,11 @@ func (t *Twin) release(c *call, r *release) object {
 		assets = append(assets, t.asset(c, a, r))
 	}
 	return object{
-		"id": r.id, "node_id": nodeID("Release", r.id), "url": self, "assets_url": self + "/assets", "html_url": c.urls.html + "/releases/tag/" + page,
-		"upload_url": fmt.Sprintf("%s/releases/%d/assets{?name,label}", c.urls.uploads, r.id), "tarball_url": tarball, "zipball_url": zipball,
+		"id": r.id, "node_id": githubapi.NodeID("Release", r.id), "url": self, "assets_url": self + "/assets", "html_url": c.URLs.HTML + "/releases/tag/" + page,
+		"upload_url": fmt.Sprintf("%s/releases/%d/assets{?name,label}", c.URLs.Uploads, r.id), "tarball_url": tarball, "zipball_url": zipball,
 		"tag_name": r.tag, "target_commitish": r.target, "name": r.name, "body": r.body, "draft": r.draft, "prerelease": r.prerelease,
-		"immutable": r.immutable, "created_at": stamp(r.created), "updated_at": stamp(r.updated), "published_at": stampOrNull(r.published),
-		"author": t.user(c), "assets": assets,
+		"immutable": r.immutable, "created_at": githubapi.Stamp(r.created), "updated_at": githubapi.Stamp(r.updated), "published_at": githubapi.StampOrNull(r.published),
+		"author": t.site.User(c), "assets": assets,
 	}
 }
 
@@ -90,41 +92,41 @@ func untagged(id int64) string { return fmt.Sprintf("untagged-%020x", id*0x9e377
 
 // visible finds a release by id for this caller: drafts show only to those with push access.
 func (t *Twin) visible(c *call) *release {
-	r := t.releases[number(c.params["release"])]
-	if r == nil || r.draft && !t.may(c, "contents", "write") {
+	r := t.releases[githubapi.Number(c.Params["release"])]
+	if r == nil || r.draft && !t.site.May(c, "contents", "write") {
 		return nil
 	}
 	return r
 }
 
 func (t *Twin) listReleases(c *call) reply {
-	seesDrafts := t.may(c, "contents", "write")
+	seesDrafts := t.site.May(c, "contents", "write")
 	out := []*release{}
 	for _, r := range t.newest() {
 		if !r.draft || seesDrafts && time.Since(r.created) >= t.cfg.DraftLag {
 			out = append(out, r)
 		}
 	}
-	out, header := page(c, out)
+	out, header := githubapi.Page(c, out)
 	body := []object{}
 	for _, r := range out {
 		body = append(body, t.release(c, r))
 	}
-	return reply{status: http.StatusOK, body: body, header: header}
+	return reply{Status: http.StatusOK, Body: body, Header: header}
 }
 
 func (t *Twin) getRelease(c *call) reply {
 	if r := t.visible(c); r != nil {
-		return ok(t.release(c, r))
+		return githubapi.OK(t.release(c, r))
 	}
-	return notFound()
+	return githubapi.NotFound()
 }
 
 func (t *Twin) getByTag(c *call) reply {
-	if r := t.publishedWith(c.params["tag"]); r != nil {
-		return ok(t.release(c, r))
+	if r := t.publishedWith(c.Params["tag"]); r != nil {
+		return githubapi.OK(t.release(c, r))
 	}
-	return notFound()
+	return githubapi.NotFound()
 }
 
 func (t *Twin) publishedWith(tag string) *release {
@@ -138,9 +140,9 @@ func (t *Twin) publishedWith(tag string) *release {
 
 func (t *Twin) getLatest(c *call) reply {
 	if r := t.latestRelease(); r != nil {
-		return ok(t.release(c, r))
+		return githubapi.OK(t.release(c, r))
 	}
-	return notFound()
+	return githubapi.NotFound()
 }
 
 // latestRelease is the one that was made latest, else the newest that could be.
@@ -188,13 +190,13 @@ func (in releaseInput) apply(r *release) {
 
 func (t *Twin) createRelease(c *call) reply {
 	var in releaseInput
-	if rep, good := c.decode(&in); !good {
+	if rep, good := c.Decode(&in); !good {
 		return rep
 	}
 	if in.TagName == nil || *in.TagName == "" {
-		return unprocessable("Invalid request.\n\n\"tag_name\" wasn't supplied.")
+		return githubapi.Unprocessable("Invalid request.\n\n\"tag_name\" wasn't supplied.")
 	}
-	at := now()
+	at := githubapi.Now()
 	next := release{target: t.cfg.DefaultBranch, created: at, updated: at}
 	in.apply(&next)
 	if in.GenerateNotes {
@@ -204,14 +206,14 @@ func (t *Twin) createRelease(c *call) reply {
 		}
 		next.body = strings.TrimPrefix(next.body+"\n\n"+notes, "\n\n")
 	}
-	if rep := t.checkRelease(c, &next, in); rep.status != 0 {
+	if rep := t.checkRelease(c, &next, in); rep.Status != 0 {
 		return rep
 	}
-	next.id = t.id()
-	if rep := t.store(c, release{draft: true}, next, in); rep.status != 0 {
+	next.id = t.site.NextID()
+	if rep := t.store(c, release{draft: true}, next, in); rep.Status != 0 {
 		return rep
 	}
-	return created(t.release(c, t.releases[next.id]))
+	return githubapi.Created(t.release(c, t.releases[next.id]))
 }
 
 // checkRelease holds GitHub's rules for the values of a release against what is there.
@@ -219,30 +221,30 @@ func (t *Twin) checkRelease(c *call, next *release, in releaseInput) reply {
 	other := t.publishedWith(next.tag)
 	ref := "refs/tags/" + next.tag
 	switch {
-	case !validRef(ref):
-		return invalid("Release", "custom", "tag_name", "tag_name is not a valid tag")
+	case !githubgit.ValidRef(ref):
+		return githubapi.Invalid("Release", "custom", "tag_name", "tag_name is not a valid tag")
 	case t.burnt[next.tag] && (other == nil || other.id != next.id):
-		return invalid("Release", "custom", "tag_name", "tag_name was used by an immutable release")
+		return githubapi.Invalid("Release", "custom", "tag_name", "tag_name was used by an immutable release")
 	case !next.draft && other != nil && other.id != next.id:
-		return invalid("Release", "already_exists", "tag_name", "")
+		return githubapi.Invalid("Release", "already_exists", "tag_name", "")
 	case in.MakeLatest != nil && !slices.Contains([]string{"true", "false", "legacy"}, *in.MakeLatest):
-		return invalid("Release", "invalid", "make_latest", "")
+		return githubapi.Invalid("Release", "invalid", "make_latest", "")
 	case in.MakeLatest != nil && *in.MakeLatest == "true" && (next.draft || next.prerelease):
-		return invalid("Release", "custom", "make_latest", "drafts and prereleases cannot be made latest")
+		return githubapi.Invalid("Release", "custom", "make_latest", "drafts and prereleases cannot be made latest")
 	}
 	commit, err := gitstore.Resolve(c.Context(), t.cfg.Refs, next.target)
 	if errors.Is(err, gitstore.ErrNotFound) {
 		if _, err := t.cfg.Refs.Ref(c.Context(), ref); err == nil {
 			return reply{} // the target is unused where the tag exists
 		}
-		return invalid("Release", "invalid", "target_commitish", "")
+		return githubapi.Invalid("Release", "invalid", "target_commitish", "")
 	}
 	if err != nil {
-		return trouble(err)
+		return githubapi.Trouble(err)
 	}
 	// The check looks at the named target even where the tag exists, and at the default branch where none is named.
-	rep, err := t.workflowTrap(c, commit, http.StatusNotFound)
-	return orTrouble(rep, err)
+	rep, err := t.git.WorkflowTrap(c, commit, http.StatusNotFound)
+	return githubapi.OrTrouble(rep, err)
 }
 
 // store takes a checked release into the world. Where it becomes public, the tag is made if it is missing.
@@ -253,10 +255,10 @@ func (t *Twin) store(c *call, old, next release, in releaseInput) reply {
 	}
 	publishes := old.draft && !next.draft
 	if publishes {
-		if rep := t.ensureTag(c, next); rep.status != 0 {
+		if rep := t.ensureTag(c, next); rep.Status != 0 {
 			return rep
 		}
-		next.published = now()
+		next.published = githubapi.Now()
 		next.immutable = t.cfg.Immutable
 	}
 	if next.immutable {
@@ -269,10 +271,10 @@ func (t *Twin) store(c *call, old, next release, in releaseInput) reply {
 	} else if in.MakeLatest != nil && t.latest == next.id {
 		t.latest = 0
 	}
-	t.wrote(op, "%s %d", next.tag, next.id)
+	t.site.Wrote(op, "%s %d", next.tag, next.id)
 	if publishes {
-		t.wrote("publish-release", "%s", next.tag)
-		t.happened(happening{name: "release", release: next.id, tag: next.tag})
+		t.site.Wrote("publish-release", "%s", next.tag)
+		t.git.Published(next.id)
 	}
 	return reply{}
 }
@@ -285,11 +287,11 @@ func (t *Twin) ensureTag(c *call, r release) reply {
 	}
 	commit, err2 := gitstore.Resolve(c.Context(), t.cfg.Refs, r.target)
 	if !errors.Is(err, gitstore.ErrNotFound) || err2 != nil {
-		return trouble(errors.Join(err, err2))
+		return githubapi.Trouble(errors.Join(err, err2))
 	}
-	rep := t.setRef(c, ref, "", commit)
-	if rep.status == 0 {
-		t.wrote("create-ref", "%s %s", ref, commit)
+	rep := t.git.SetRef(c, ref, "", commit)
+	if rep.Status == 0 {
+		t.site.Wrote("create-ref", "%s %s", ref, commit)
 	}
 	return rep
 }
@@ -297,44 +299,44 @@ func (t *Twin) ensureTag(c *call, r release) reply {
 func (t *Twin) updateRelease(c *call) reply {
 	r := t.visible(c)
 	if r == nil {
-		return notFound()
+		return githubapi.NotFound()
 	}
 	var in releaseInput
-	if rep, good := c.decode(&in); !good {
+	if rep, good := c.Decode(&in); !good {
 		return rep
 	}
 	next := *r
 	in.apply(&next)
-	next.updated = now()
+	next.updated = githubapi.Now()
 	if t.cfg.ForgetsTags && r.draft && in.TagName == nil {
 		next.tag = untagged(r.id)
 	}
 	switch {
 	case r.immutable && (next.tag != r.tag || next.target != r.target || next.draft):
-		return unprocessable("Cannot change the tag, the target or the draft state of an immutable release")
+		return githubapi.Unprocessable("Cannot change the tag, the target or the draft state of an immutable release")
 	case !r.draft && next.draft:
 		next.published = time.Time{}
 	}
-	if rep := t.checkRelease(c, &next, in); rep.status != 0 {
+	if rep := t.checkRelease(c, &next, in); rep.Status != 0 {
 		return rep
 	}
-	if rep := t.store(c, *r, next, in); rep.status != 0 {
+	if rep := t.store(c, *r, next, in); rep.Status != 0 {
 		return rep
 	}
-	return ok(t.release(c, t.releases[next.id]))
+	return githubapi.OK(t.release(c, t.releases[next.id]))
 }
 
 func (t *Twin) deleteRelease(c *call) reply {
 	r := t.visible(c)
 	if r == nil {
-		return notFound()
+		return githubapi.NotFound()
 	}
 	for _, a := range t.assetsOf(r.id) {
 		t.drop(a)
 	}
 	delete(t.releases, r.id)
-	t.wrote("delete-release", "%s %d", r.tag, r.id)
-	return noContent()
+	t.site.Wrote("delete-release", "%s %d", r.tag, r.id)
+	return githubapi.NoContent()
 }
 
 func (t *Twin) generateNotes(c *call) reply {
@@ -342,16 +344,16 @@ func (t *Twin) generateNotes(c *call) reply {
 		TagName         string `json:"tag_name"`
 		PreviousTagName string `json:"previous_tag_name"`
 	}
-	if rep, good := c.decode(&in); !good {
+	if rep, good := c.Decode(&in); !good {
 		return rep
 	}
 	if in.PreviousTagName != "" {
 		if _, err := t.cfg.Refs.Ref(c.Context(), "refs/tags/"+in.PreviousTagName); err != nil {
-			return invalid("Release", "custom", "previous_tag_name", "previous_tag_name is not a valid tag")
+			return githubapi.Invalid("Release", "custom", "previous_tag_name", "previous_tag_name is not a valid tag")
 		}
 	}
 	name, body := t.notes(c, in.TagName, in.PreviousTagName)
-	return ok(object{"name": name, "body": body})
+	return githubapi.OK(object{"name": name, "body": body})
 }
 
 // notes are GitHub's generated notes of a repository without pull requests.
@@ -359,9 +361,30 @@ func (t *Twin) notes(c *call, tag, previous string) (name, body string) {
 	if r := t.latestRelease(); previous == "" && r != nil && r.tag != tag {
 		previous = r.tag
 	}
-	changes := c.urls.html + "/commits/" + escape(tag)
+	changes := c.URLs.HTML + "/commits/" + githubapi.Escape(tag)
 	if previous != "" {
-		changes = c.urls.html + "/compare/" + escape(previous) + "..." + escape(tag)
+		changes = c.URLs.HTML + "/compare/" + githubapi.Escape(previous) + "..." + githubapi.Escape(tag)
 	}
 	return tag, "**Full Changelog**: " + changes
+}
+
+func (t *Twin) getImmutable(*call) reply {
+	if !t.cfg.Immutable {
+		return githubapi.NotFound()
+	}
+	return githubapi.OK(object{"enabled": true, "enforced_by_owner": false})
+}
+
+// frozen reports whether a tag belongs to a published immutable release: such tags neither move nor go.
+func (t *Twin) frozen(tag string) bool {
+	r := t.publishedWith(tag)
+	return r != nil && r.immutable
+}
+
+// releaseByID is the release of an event, or nil if it is gone.
+func (t *Twin) releaseByID(c *call, id int64) object {
+	if r := t.releases[id]; r != nil {
+		return t.release(c, r)
+	}
+	return nil
 }

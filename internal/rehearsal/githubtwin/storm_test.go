@@ -120,3 +120,21 @@ func BenchmarkWholeRelease(b *testing.B) {
 		}
 	}
 }
+
+func TestJoin(t *testing.T) {
+	var twins []*githubtwin.Twin
+	for _, name := range []string{"one", "two"} {
+		twin := must(githubtwin.New(githubtwin.Config{Owner: owner, Repo: name, Refs: gitstore.NewMemory()}))
+		defer twin.Close()
+		twins = append(twins, twin)
+	}
+	do := inMemory(githubtwin.Join(twins[0], twins[1]))
+	for path, want := range map[string]int{"/repos/acme/one": 200, "/repos/ACME/Two": 200, "/api/v3/repos/acme/two": 200, "/repos/acme/three": 404, "/rate_limit": 200} {
+		if got := do("GET", path, nil).Code; got != want {
+			t.Errorf("%s: got %d, want %d", path, got, want)
+		}
+	}
+	if got := twins[1].Requests()["get-repo"]; got != 2 {
+		t.Errorf("requests of the second: %d", got)
+	}
+}

@@ -8,22 +8,41 @@ package githubtwin
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"net/http"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/rehearsal/githubapi"
+	"github.com/tagboat/tagboat/internal/rehearsal/githubgit"
+	"github.com/tagboat/tagboat/internal/rehearsal/githubruns"
 	"github.com/tagboat/tagboat/internal/rehearsal/gitstore"
 )
 
-// RefStore is where the twin keeps its git side: gitstore.Bare or gitstore.Memory.
-type RefStore = gitstore.Store
+// What the parts of the twin are called here.
+type (
+	// RefStore is where the twin keeps its git side: gitstore.Bare or gitstore.Memory.
+	RefStore = gitstore.Store
+	// Permissions maps a permission ("contents", "actions", "issues", "workflows", "administration") to "read" or "write".
+	Permissions = githubapi.Permissions
+	// Limits are the rate limits of each token.
+	Limits = githubapi.Limits
+	// Write is one change of the world.
+	Write = githubapi.Write
+	// Rule is one active ruleset rule.
+	Rule = githubgit.Rule
+	// Update is one ref of a push.
+	Update = githubgit.Update
+	// Event is one webhook delivery that GitHub would have sent.
+	Event = githubgit.Event
+	// Dispatch is one workflow run that was asked for.
+	Dispatch = githubruns.Dispatch
+	// Run is a workflow run as it is now.
+	Run = githubruns.Run
 
-// Permissions maps a permission ("contents", "actions", "issues", "workflows", "administration") to "read" or "write".
-type Permissions map[string]string
+	call   = githubapi.Call
+	reply  = githubapi.Reply
+	object = githubapi.Object
+)
 
 // Config describes the world at its start. Owner, Repo and Refs are required.
 type Config struct {
@@ -50,59 +69,22 @@ type Config struct {
 	MaxAssetSize int64                                                     // 0 is GitHub's 2 GiB
 }
 
-// Limits are the rate limits of each token. Zero values are GitHub's for an App installation, without a secondary one.
-type Limits struct {
-	PerHour         int // requests an hour; 0 is 5000
-	WritesPerMinute int // content-creating requests a minute; 0 is no limit
-	SecondaryStatus int // answer of the secondary limit: 403 or 429; 0 is 403
-}
-
-// Rule is one active ruleset rule. Type is GitHub's ("creation", "update", "deletion", "pull_request", ...); all are listed
-// for matching branches, and "creation" is enforced for the refs that match.
-type Rule struct {
-	Pattern    string // path.Match pattern on the full ref, such as "refs/heads/release/*"
-	Type       string
-	Parameters map[string]any
-}
-
-// Dispatch is one workflow run that was asked for. Ref is as the caller gave it, SHA the commit it stood for.
-type Dispatch struct {
-	Workflow, Ref, SHA string
-	Inputs             map[string]string
-	RunID              int64
-}
-
-// Write is one change of the world, in order. Op is a name as Op gives it ("create-ref", "publish-release", "upload-asset", ...).
-type Write struct {
-	At         time.Time
-	Op, Detail string
-}
-
 // Twin is one embedded repository. It is safe for concurrent use. Close it, or runs may outlive it.
 type Twin struct {
-	cfg    Config
-	routes []route
-	ctx    context.Context // of the runs; ends with Close
-	stop   context.CancelFunc
-	runs   sync.WaitGroup
+	cfg  Config
+	site *githubapi.Site
+	git  *githubgit.Git
+	runs *githubruns.Runs
 
-	mu       sync.Mutex
-	nextID   int64
-	requests map[string]int
-	writes   []Write
-	events   []happening
-	meters   map[string]*meter
+	// Guarded by site.Mu.
 	releases map[int64]*release
 	burnt    map[string]bool // tags of immutable releases, for ever
 	latest   int64
 	assets   map[int64]*asset
 	broken   map[string]bool // asset names whose next upload breaks
 	tickets  map[string]ticket
-	started  map[int64]*run
-	flows    map[string]int64 // workflow path to id
 	issues   map[int]*issue
 	labels   map[string]label
-	born     time.Time
 }
 
 // New returns a world with no releases, runs or issues, on top of what the store holds.
@@ -121,80 +103,76 @@ func New(cfg Config) (*Twin, error) {
 	if cfg.MaxAssetSize == 0 {
 		cfg.MaxAssetSize = 2<<30 - 1
 	}
-	if cfg.Limits.PerHour == 0 {
-		cfg.Limits.PerHour = 5000
-	}
-	if cfg.Limits.SecondaryStatus == 0 {
-		cfg.Limits.SecondaryStatus = http.StatusForbidden
-	}
 	t := &Twin{
-		cfg: cfg, nextID: 1000, requests: map[string]int{}, meters: map[string]*meter{},
-		releases: map[int64]*release{}, burnt: map[string]bool{}, assets: map[int64]*asset{}, broken: map[string]bool{}, tickets: map[string]ticket{},
-		started: map[int64]*run{}, flows: map[string]int64{}, issues: map[int]*issue{}, labels: map[string]label{}, born: now(),
+		cfg: cfg, releases: map[int64]*release{}, burnt: map[string]bool{}, assets: map[int64]*asset{}, broken: map[string]bool{}, tickets: map[string]ticket{},
+		issues: map[int]*issue{}, labels: map[string]label{},
 	}
-	t.ctx, t.stop = context.WithCancel(context.Background())
-	t.routes = t.table()
+	t.site = githubapi.NewSite(githubapi.Config{Owner: cfg.Owner, Repo: cfg.Repo, DefaultBranch: cfg.DefaultBranch, Private: cfg.Private, Tokens: cfg.Tokens,
+		Actor: cfg.Actor, Limits: cfg.Limits})
+	t.site.OpenIssues = t.openIssues
+	t.git = githubgit.New(t.site, githubgit.Config{Refs: cfg.Refs, Rules: cfg.Rules, BaseURL: cfg.BaseURL, Frozen: t.frozen, Release: t.releaseByID})
+	t.runs = githubruns.New(t.site, githubruns.Config{Refs: cfg.Refs, OldServer: cfg.OldServer, NeverStarts: cfg.NeverStarts, StartDelay: cfg.StartDelay, OnDispatch: cfg.OnDispatch})
+	t.site.Handle(t.table()...)
 	return t, nil
 }
 
 // Close ends the runs' context and waits for them.
 func (t *Twin) Close() error {
-	t.stop()
-	t.runs.Wait()
+	t.runs.Close()
 	return nil
 }
 
 // Handler serves everything on one address: the REST API at "/" and "/api/v3/", uploads at "/uploads/", git at
 // "/{owner}/{repo}.git/", release pages and downloads where github.com has them.
-func (t *Twin) Handler() http.Handler { return http.HandlerFunc(t.serve) }
+func (t *Twin) Handler() http.Handler { return t.site }
 
 // Join serves several repositories on one address. What belongs to no repository (/user, /rate_limit) is the first one's.
 func Join(first *Twin, more ...*Twin) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, t := range more {
-			if t.owns(r.URL.Path) {
-				t.serve(w, r)
+			if t.site.Owns(r.URL.Path) {
+				t.site.ServeHTTP(w, r)
 				return
 			}
 		}
-		first.serve(w, r)
+		first.site.ServeHTTP(w, r)
 	})
 }
 
-func (t *Twin) owns(path string) bool {
-	path = strings.ToLower(path)
-	name := strings.ToLower("/" + t.cfg.Owner + "/" + t.cfg.Repo)
-	for _, prefix := range []string{"", "/repos", "/api/v3/repos", "/uploads/repos", "/storage"} {
-		rest, ok := strings.CutPrefix(path, prefix+name)
-		if ok && (rest == "" || rest[0] == '/' || strings.HasPrefix(rest, ".git/")) {
-			return true
-		}
-	}
-	return false
-}
-
-// now is the present second: GitHub's times have no fractions.
-func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
-
-func (t *Twin) id() int64 { t.nextID++; return t.nextID }
-
-func (t *Twin) wrote(op, format string, args ...any) {
-	t.writes = append(t.writes, Write{At: time.Now(), Op: op, Detail: fmt.Sprintf(format, args...)})
-}
+// Op names the operation of a request for faults and counters: "get-repo", "create-ref refs/heads/release/v1.0.0",
+// "create-release v1.0.0", "upload-asset core-1.0.0.crate", "dispatch release.yml", and so on; "" for what the twin
+// does not know. Refs are full names. The request stays usable: a JSON body that was read is put back.
+func (t *Twin) Op(r *http.Request) string { return t.site.Op(r) }
 
 // Requests counts the requests so far by operation name without arguments, as in "upload-asset".
-func (t *Twin) Requests() map[string]int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return maps.Clone(t.requests)
-}
+func (t *Twin) Requests() map[string]int { return t.site.Requests() }
 
 // Writes returns every change of the world in order.
-func (t *Twin) Writes() []Write {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.writes)
+func (t *Twin) Writes() []Write { return t.site.Writes() }
+
+// Runs returns all workflow runs, oldest first.
+func (t *Twin) Runs() []Run { return t.runs.All() }
+
+// Push moves refs as one git push does, by someone who may, and records its events. Before is looked up.
+func (t *Twin) Push(ctx context.Context, updates ...Update) error { return t.git.Push(ctx, updates...) }
+
+// PushTag pushes a lightweight tag.
+func (t *Twin) PushTag(ctx context.Context, name, commit string) error {
+	return t.git.PushTag(ctx, name, commit)
 }
+
+// PushAnnotatedTag makes a tag object and pushes it.
+func (t *Twin) PushAnnotatedTag(ctx context.Context, name, commit, message string) error {
+	return t.git.PushAnnotatedTag(ctx, name, commit, message)
+}
+
+// PushBranch pushes a branch.
+func (t *Twin) PushBranch(ctx context.Context, name, commit string) error {
+	return t.git.PushBranch(ctx, name, commit)
+}
+
+// Events returns what GitHub would have sent so far, in order: push, create, delete and release.
+func (t *Twin) Events(ctx context.Context) ([]Event, error) { return t.git.Events(ctx) }
 
 // Undrafted returns the writes that made a release public, in order; Detail is the tag.
 func (t *Twin) Undrafted() []Write {

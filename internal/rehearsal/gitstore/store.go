@@ -150,6 +150,15 @@ func IsObjectID(s string) bool {
 	return len(s) == 40 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
+// TreeAt returns every file of a commit-ish; see Resolve.
+func TreeAt(ctx context.Context, s Store, name string) ([]Entry, error) {
+	sha, err := Resolve(ctx, s, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.Tree(ctx, sha)
+}
+
 // File returns one file of a commit by its path, or ErrNotFound.
 func File(ctx context.Context, s Store, commit, path string) ([]byte, error) {
 	tree, err := s.Tree(ctx, commit)

@@ -1,4 +1,4 @@
-package githubtwin
+package githubapi
 
 import (
 	"maps"
@@ -7,11 +7,11 @@ import (
 )
 
 // account is GitHub's simple-user.
-func account(api, html, login string, id int64, typ string) object {
-	self := api + "/users/" + escape(login)
-	return object{
-		"login": login, "id": id, "node_id": nodeID("User", id), "avatar_url": html + "/avatars/" + escape(login), "gravatar_id": "",
-		"url": self, "html_url": html + "/" + escape(login), "followers_url": self + "/followers", "following_url": self + "/following{/other_user}",
+func account(api, html, login string, id int64, typ string) Object {
+	self := api + "/users/" + Escape(login)
+	return Object{
+		"login": login, "id": id, "node_id": NodeID("User", id), "avatar_url": html + "/avatars/" + Escape(login), "gravatar_id": "",
+		"url": self, "html_url": html + "/" + Escape(login), "followers_url": self + "/followers", "following_url": self + "/following{/other_user}",
 		"gists_url": self + "/gists{/gist_id}", "starred_url": self + "/starred{/owner}{/repo}", "subscriptions_url": self + "/subscriptions",
 		"organizations_url": self + "/orgs", "repos_url": self + "/repos", "events_url": self + "/events{/privacy}", "received_events_url": self + "/received_events",
 		"type": typ, "site_admin": false,
@@ -24,29 +24,31 @@ const (
 	repoID  = 43
 )
 
-func (t *Twin) root(c *call) string { return strings.TrimSuffix(c.urls.api, "/api/v3") }
+func (s *Site) root(c *Call) string { return strings.TrimSuffix(c.URLs.API, "/api/v3") }
 
-func (t *Twin) user(c *call) object {
+// User is the owner of the credentials.
+func (s *Site) User(c *Call) Object {
 	typ := "User"
-	if strings.HasSuffix(t.cfg.Actor, "[bot]") {
+	if strings.HasSuffix(s.Actor, "[bot]") {
 		typ = "Bot"
 	}
-	return account(c.urls.api, t.root(c), t.cfg.Actor, actorID, typ)
+	return account(c.URLs.API, s.root(c), s.Actor, actorID, typ)
 }
 
-func (t *Twin) getUser(c *call) reply {
-	if c.token == "" {
-		return fail(http.StatusUnauthorized, "Requires authentication")
+// GetUser is the operation /user.
+func (s *Site) GetUser(c *Call) Reply {
+	if c.Token == "" {
+		return Fail(http.StatusUnauthorized, "Requires authentication")
 	}
-	u := t.user(c)
+	u := s.User(c)
 	for _, null := range []string{"bio", "blog", "company", "email", "hireable", "location", "name"} {
 		u[null] = nil
 	}
 	for _, none := range []string{"followers", "following", "public_gists", "public_repos", "collaborators", "disk_usage", "owned_private_repos", "private_gists", "total_private_repos"} {
 		u[none] = 0
 	}
-	u["created_at"], u["updated_at"], u["two_factor_authentication"], u["user_view_type"] = stamp(t.born), stamp(t.born), true, "private"
-	return ok(u)
+	u["created_at"], u["updated_at"], u["two_factor_authentication"], u["user_view_type"] = Stamp(s.Born), Stamp(s.Born), true, "private"
+	return OK(u)
 }
 
 // addresses are the URL fields of a repository by name, as suffixes of its API address.
@@ -62,45 +64,37 @@ var addresses = map[string]string{
 	"trees_url": "/git/trees{/sha}", "url": "",
 }
 
-// minimalRepository is the repository as other answers embed it.
-func (t *Twin) minimalRepository(c *call) object {
-	r := object{
-		"id": repoID, "node_id": nodeID("Repository", repoID), "name": t.cfg.Repo, "full_name": t.cfg.Owner + "/" + t.cfg.Repo, "private": t.cfg.Private,
-		"owner": account(c.urls.api, t.root(c), t.cfg.Owner, ownerID, "Organization"), "html_url": c.urls.html, "description": nil, "fork": false,
+// MinimalRepository is the repository as other answers embed it.
+func (s *Site) MinimalRepository(c *Call) Object {
+	r := Object{
+		"id": repoID, "node_id": NodeID("Repository", repoID), "name": s.Repo, "full_name": s.Owner + "/" + s.Repo, "private": s.Private,
+		"owner": account(c.URLs.API, s.root(c), s.Owner, ownerID, "Organization"), "html_url": c.URLs.HTML, "description": nil, "fork": false,
 	}
 	for name, suffix := range addresses {
-		r[name] = c.urls.repo + suffix
+		r[name] = c.URLs.Repo + suffix
 	}
 	return r
 }
 
-func (t *Twin) getRepository(c *call) reply { return ok(t.repository(c)) }
+// GetRepository is the operation /repos/{owner}/{repo}.
+func (s *Site) GetRepository(c *Call) Reply { return OK(s.Repository(c)) }
 
-func (t *Twin) repository(c *call) object {
-	r := t.minimalRepository(c)
+// Repository is the repository in full, as this caller sees it.
+func (s *Site) Repository(c *Call) Object {
+	r := s.MinimalRepository(c)
 	visibility := "public"
-	if t.cfg.Private {
+	if s.Private {
 		visibility = "private"
 	}
-	more := object{
-		"clone_url": c.urls.html + ".git", "svn_url": c.urls.html, "git_url": strings.Replace(c.urls.html, "http", "git", 1) + ".git",
-		"ssh_url": "git@github.com:" + t.cfg.Owner + "/" + t.cfg.Repo + ".git", "mirror_url": nil, "homepage": nil, "language": "Rust", "license": nil,
-		"default_branch": t.cfg.DefaultBranch, "visibility": visibility, "created_at": stamp(t.born), "updated_at": stamp(t.born), "pushed_at": stamp(t.born),
+	more := Object{
+		"clone_url": c.URLs.HTML + ".git", "svn_url": c.URLs.HTML, "git_url": strings.Replace(c.URLs.HTML, "http", "git", 1) + ".git",
+		"ssh_url": "git@github.com:" + s.Owner + "/" + s.Repo + ".git", "mirror_url": nil, "homepage": nil, "language": "Rust", "license": nil,
+		"default_branch": s.DefaultBranch, "visibility": visibility, "created_at": Stamp(s.Born), "updated_at": Stamp(s.Born), "pushed_at": Stamp(s.Born),
 		"archived": false, "disabled": false, "has_issues": true, "has_projects": true, "has_wiki": true, "has_pages": false, "has_discussions": false,
 		"has_downloads": true, "size": 0, "forks": 0, "forks_count": 0, "stargazers_count": 0, "watchers": 0, "watchers_count": 0, "network_count": 0,
-		"subscribers_count": 0, "open_issues": t.openIssues(), "open_issues_count": t.openIssues(),
-		"permissions": object{"admin": c.all, "maintain": c.all, "push": t.may(c, "contents", "write"), "triage": c.all, "pull": t.may(c, "contents", "read")},
+		"subscribers_count": 0, "open_issues": s.OpenIssues(), "open_issues_count": s.OpenIssues(),
+		"permissions": Object{"admin": c.all, "maintain": c.all, "push": s.May(c, "contents", "write"), "triage": c.all, "pull": s.May(c, "contents", "read")},
 	}
 	maps.Copy(r, more)
 	return r
-}
-
-func (t *Twin) openIssues() int {
-	n := 0
-	for _, i := range t.issues {
-		if i.state == "open" {
-			n++
-		}
-	}
-	return n
 }
