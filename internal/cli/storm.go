@@ -1,10 +1,5 @@
 package cli
 
-import (
-	"context"
-
-	"github.com/spf13/cobra"
-)
+import "context"
 
 func (a *app) storm(ctx context.Context, f rehearsalFlags) error { return nil }
-func (a *app) rollingCommand() *cobra.Command                    { return &cobra.Command{Use: "rolling", Hidden: true} }

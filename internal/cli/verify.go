@@ -8,14 +8,14 @@ import (
 
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
-	"github.com/tagboat/tagboat/internal/release/ship"
+	"github.com/tagboat/tagboat/internal/release/prove"
 	"github.com/tagboat/tagboat/internal/render"
 )
 
 // verification is the JSON document of `tagboat verify`.
 type verification struct {
 	release.Report
-	Proofs []ship.Proof `json:"proofs"`
+	Proofs []prove.Proof `json:"proofs"`
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -47,13 +47,13 @@ func (a *app) verify(ctx context.Context, t target, rebuild bool) error {
 		return err
 	}
 	defer end()
-	s, proofs, err := ship.Verify(ctx, w, release.Request{Tag: t.tag, Half: release.Second}, rebuild)
+	s, proofs, err := prove.Release(ctx, w, release.Request{Tag: t.tag, Half: release.Second}, rebuild)
 	if err != nil {
 		return err
 	}
 	v := verification{Report: release.NewReport("verify", s, release.Plan{}), Proofs: proofs}
 	v.Outcome = release.Verified
-	if !ship.Proven(proofs) {
+	if !prove.Holds(proofs) {
 		v.Outcome, a.code = release.Stopped, problem.ExitStopped
 		v.Problems = append(v.Problems, release.ReportProblem{Summary: fmt.Sprintf("the release %s is not what its bill says", t.tag)})
 	}

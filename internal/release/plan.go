@@ -23,6 +23,8 @@ const (
 	KindConfirm  = "confirm"  // one crate visible in one index with our checksum
 	KindSeal     = "seal"     // the bill with the confirmations
 	KindRelease  = "release"  // the draft made public
+	KindRollTag  = "roll"     // the tag of the rolling pre-release at the built commit
+	KindPrune    = "prune"    // what earlier rolling builds left
 )
 
 // SumsName is the asset that lists the SHA-256 of all others, in the format of sha256sum.

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
 )
@@ -25,17 +27,9 @@ func Find(dir string, globs []string) ([]release.Artifact, error) {
 	seen := map[string]string{}
 	var out []release.Artifact
 	for _, glob := range globs {
-		pattern := glob
-		if !filepath.IsAbs(pattern) {
-			pattern = filepath.Join(dir, glob)
-		}
-		paths, err := filepath.Glob(pattern)
+		paths, err := expand(dir, glob)
 		if err != nil {
-			return nil, &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("artifact pattern %q is malformed", glob), Err: err}
-		}
-		if len(paths) == 0 {
-			return nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("no file matches the artifact pattern %q", glob), Detail: "looked in " + dir,
-				Hint: "was the build job's artifact downloaded before this step?"}
+			return nil, err
 		}
 		for _, path := range paths {
 			a, err := one(path)
@@ -54,6 +48,52 @@ func Find(dir string, globs []string) ([]release.Artifact, error) {
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
 	return out, nil
+}
+
+// expand returns the files and folders that a glob names, in lexical order: * and ? within a name, ** for any folders.
+// A folder that is named is not looked into.
+func expand(dir, glob string) ([]string, error) {
+	base, pattern := dir, filepath.ToSlash(glob)
+	if filepath.IsAbs(glob) {
+		base, pattern = filepath.VolumeName(glob)+string(filepath.Separator), strings.TrimPrefix(pattern, "/")
+	}
+	// What stands before the first wildcard is where to look; a file outside of dir ("../dist/*") is fine here.
+	fixed := ""
+	for {
+		head, rest, ok := strings.Cut(pattern, "/")
+		if !ok || strings.ContainsAny(head, "*?[") {
+			break
+		}
+		fixed, pattern = filepath.Join(fixed, head), rest
+	}
+	root := filepath.Join(base, fixed)
+	var paths []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil || rel == "." {
+			return err
+		}
+		if rel = filepath.ToSlash(rel); config.Match(pattern, rel) {
+			paths = append(paths, path)
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+		} else if d.IsDir() && !strings.Contains(pattern, "**") && strings.Count(rel, "/") >= strings.Count(pattern, "/") {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("cannot look for the artifacts %q", glob), Err: err}
+	}
+	if len(paths) == 0 {
+		return nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("no file matches the artifact pattern %q", glob), Detail: "looked in " + dir,
+			Hint: "was the build job's artifact downloaded before this step?"}
+	}
+	return paths, nil
 }
 
 func one(path string) (release.Artifact, error) {

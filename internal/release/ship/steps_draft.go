@@ -128,7 +128,12 @@ func (x *steps) asset(ctx context.Context, step converge.Step) (converge.Outcome
 }
 
 func (x *steps) putFile(ctx context.Context, name, sum string, size int64) (converge.Outcome, error) {
-	return x.put(ctx, upload{name: name, sum: sum, size: size, open: func() (io.ReadCloser, error) {
+	return x.put(ctx, upload{name: name, sum: sum, size: size, open: x.opensFile(name)})
+}
+
+// opensFile opens the local file of an asset.
+func (x *steps) opensFile(name string) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) {
 		x.mu.Lock()
 		path, ok := x.files[name]
 		x.mu.Unlock()
@@ -136,14 +141,16 @@ func (x *steps) putFile(ctx context.Context, name, sum string, size int64) (conv
 			return nil, halt(problem.Error{Summary: fmt.Sprintf("the release lacks %s and this run does not have it", name), Hint: "run again: it will be packaged again"})
 		}
 		return os.Open(path)
-	}})
+	}
+}
+
+func opener(content []byte) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
 }
 
 func (x *steps) putBytes(ctx context.Context, name string, content []byte) (converge.Outcome, error) {
 	sum := sha256.Sum256(content)
-	return x.put(ctx, upload{name: name, sum: hex.EncodeToString(sum[:]), size: int64(len(content)), open: func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(content)), nil
-	}})
+	return x.put(ctx, upload{name: name, sum: hex.EncodeToString(sum[:]), size: int64(len(content)), open: opener(content)})
 }
 
 type upload struct {
@@ -196,6 +203,9 @@ func (x *steps) send(ctx context.Context, rel forge.Release, u upload) error {
 			return &transient{err} // look again: the digest decides
 		}
 		return releaseDenied(err, "upload release assets")
+	}
+	if asset.Name != u.name {
+		return halt(problem.Error{Summary: fmt.Sprintf("GitHub keeps %s under another name", u.name), Detail: "as " + asset.Name, Hint: "rename the file so that GitHub leaves its name alone"})
 	}
 	if asset.Digest != "" && asset.Digest != "sha256:"+u.sum {
 		x.distrust()

@@ -1,4 +1,5 @@
-package ship
+// Package prove holds a release against its bill of lading.
+package prove
 
 import (
 	"context"
@@ -24,14 +25,14 @@ type Proof struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// Proven reports whether everything is as the bill says.
-func Proven(proofs []Proof) bool {
+// Holds reports whether everything is as the bill says.
+func Holds(proofs []Proof) bool {
 	return !slices.ContainsFunc(proofs, func(p Proof) bool { return p.State != "same" })
 }
 
-// Verify takes the bill of lading of the request's release and proves it: the tag and the commit, every asset's bytes,
+// Release takes the bill of lading of the request's release and proves it: the tag and the commit, every asset's bytes,
 // every registry's checksum. With rebuild the commit is packaged again and the bytes are compared.
-func Verify(ctx context.Context, w observe.World, req release.Request, rebuild bool) (release.Snapshot, []Proof, error) {
+func Release(ctx context.Context, w observe.World, req release.Request, rebuild bool) (release.Snapshot, []Proof, error) {
 	s, err := observe.Snapshot(ctx, w, req)
 	if err != nil {
 		return s, nil, err

@@ -1,0 +1,333 @@
+package cli_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tagboat/tagboat/internal/acceptance/outside"
+	"github.com/tagboat/tagboat/internal/cargo/zone"
+	"github.com/tagboat/tagboat/internal/cli"
+)
+
+func TestMain(m *testing.M) {
+	zone.Main() // a child of the build zone does not come back from here
+	testscript.Main(m, map[string]func(){"tagboat": main})
+}
+
+// main is cmd/tagboat, with the limit that a script may set on the size of files.
+func main() {
+	if text := os.Getenv("LIMIT_FILE_SIZE"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err == nil {
+			signal.Ignore(syscall.SIGXFSZ)
+			err = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: n})
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cli.Main(ctx, os.Args[1:], os.Environ(), cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// Each script is a case; a new one needs no Go. Beside testscript's own commands there are
+//
+//	run CODE ARGS...   tagboat in $WORK, which must end with that exit code; no output may hold a token
+//	world ...          the outside world, see the table in this file
+//	git ARGS...        git in the checkout, with a fixed identity
+//	json FILE|stdout EXPR WANT   one value of a JSON document: .problems[0].summary
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"), RequireUniqueNames: true, UpdateScripts: os.Getenv("UPDATE") != "",
+		Setup: setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"run": run, "world": world, "git": git, "json": jsonValue, "documents": documents,
+		},
+	})
+}
+
+type stateKey struct{}
+
+// state is what the commands of one script share.
+type state struct {
+	world *outside.World
+	mark  string // fingerprint of the world after the last change by the script
+	holds []*outside.Hold
+}
+
+// secretMark is in every token of a script's world, so that a leak is seen.
+const secretMark = "-canary-6e1f0a"
+
+func setup(e *testscript.Env) error {
+	e.Values[stateKey{}] = &state{}
+	home := os.Getenv("HOME")
+	rustup := os.Getenv("RUSTUP_HOME")
+	if rustup == "" {
+		rustup = filepath.Join(home, ".rustup")
+	}
+	e.Setenv("RUSTUP_HOME", rustup)
+	e.Setenv("RUSTUP_TOOLCHAIN", os.Getenv("RUSTUP_TOOLCHAIN"))
+	e.Setenv("HOME", e.WorkDir)
+	e.Setenv("CI", "1")
+	return underlay(filepath.Join("testdata", "demo"), filepath.Join(e.WorkDir, "demo"))
+}
+
+// underlay copies the files of src that dst lacks: a script's own files in demo/ come first.
+func underlay(src, dst string) error {
+	return filepath.WalkDir(src, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(src, name)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dst, rel)
+		if d.IsDir() {
+			return os.MkdirAll(to, 0o755)
+		}
+		if _, err := os.Stat(to); err == nil {
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, text, 0o644)
+	})
+}
+
+func stateOf(ts *testscript.TestScript) *state { return ts.Value(stateKey{}).(*state) }
+
+// run starts tagboat as a process of its own and holds its exit code and its silence about tokens.
+func run(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: run CODE ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec("tagboat", args[1:]...)
+	got := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("tagboat %q: exit code %d, want %d", args[1:], got, want)
+	}
+	for _, name := range []string{"stdout", "stderr"} {
+		if strings.Contains(ts.ReadFile(name), secretMark) {
+			ts.Fatalf("%s holds a token", name)
+		}
+	}
+}
+
+func git(ts *testscript.TestScript, neg bool, args []string) {
+	s := stateOf(ts)
+	if s.world == nil {
+		ts.Fatalf("world start comes first")
+	}
+	if err := s.world.Git(context.Background(), args...); (err != nil) != neg {
+		ts.Fatalf("git %q: %v", args, err)
+	}
+	remember(ts, s)
+}
+
+func remember(ts *testscript.TestScript, s *state) {
+	var err error
+	s.mark, err = s.world.Print(context.Background())
+	ts.Check(err)
+}
+
+// worldCommands are the verbs of `world`, with the number of their arguments; -1 is any.
+var worldCommands = map[string]struct {
+	args int
+	do   func(context.Context, *testscript.TestScript, *state, []string) error
+}{
+	// push REF...: to GitHub from the checkout, by force; FROM:TO works as with git
+	"push": {-1, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		return s.world.Push(ctx, a...)
+	}},
+	// tag NAME: made in the checkout at HEAD and pushed
+	"tag": {1, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		if err := s.world.Git(ctx, "tag", "-f", "-a", "-m", a[0], a[0]); err != nil {
+			return err
+		}
+		return s.world.Push(ctx, "refs/tags/"+a[0])
+	}},
+	// issue TITLE LABEL
+	"issue": {2, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		s.world.GitHub.AddIssue(a[0], a[1])
+		return nil
+	}},
+	// publish REGISTRY CRATE VERSION: bytes that are not the workspace's
+	"publish": {3, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		return s.world.Publish(ctx, a[0], a[1], a[2], "// somebody else's\n")
+	}},
+	// drop TAG ASSET
+	"drop": {2, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		return s.world.DropAsset(ctx, a[0], a[1])
+	}},
+	// swap TAG ASSET CRATE VERSION: other bytes under the same name
+	"swap": {4, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		content, err := outside.MakeCrate(a[2], a[3], "// swapped\n")
+		if err != nil {
+			return err
+		}
+		return s.world.SwapAsset(ctx, a[0], a[1], content)
+	}},
+	// stop REGISTRY
+	"stop": {1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		return s.world.StopFeed(a[0])
+	}},
+	// fault LINE...: in the words of docs/faults.md; none mends the world
+	"fault": {-1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		return s.world.Fault(a...)
+	}},
+	// hold SERVICE OPERATION: the next such call has its effect and gets no answer
+	"hold": {2, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		s.holds = append(s.holds, s.world.Hold(a[0], a[1]))
+		return nil
+	}},
+	// held: waits until all holds were reached
+	"held": {0, func(_ context.Context, _ *testscript.TestScript, s *state, _ []string) error {
+		for _, h := range s.holds {
+			select {
+			case <-h.Reached:
+			case <-time.After(time.Minute):
+				return errors.New("a held call never came")
+			}
+		}
+		return nil
+	}},
+	// show: prints refs, releases, assets, runs and uploads
+	"show": {0, func(ctx context.Context, ts *testscript.TestScript, s *state, _ []string) error {
+		text, err := s.world.Show(ctx)
+		if err == nil {
+			_, err = io.WriteString(ts.Stdout(), text)
+		}
+		return err
+	}},
+}
+
+// world changes or shows the outside world. `world start FOLDER` comes first; `world unchanged` holds that nothing was
+// written to it since the script's last own change.
+func world(ts *testscript.TestScript, neg bool, args []string) {
+	s := stateOf(ts)
+	ctx := context.Background()
+	switch {
+	case len(args) == 2 && args[0] == "start":
+		start(ts, s, ts.MkAbs(args[1]))
+		return
+	case s.world == nil:
+		ts.Fatalf("world start FOLDER comes first")
+	case len(args) == 1 && args[0] == "unchanged":
+		now, err := s.world.Print(ctx)
+		ts.Check(err)
+		if (now == s.mark) == neg {
+			text, _ := s.world.Show(ctx)
+			ts.Fatalf("the world was changed: %v\n%s", !neg, text)
+		}
+		return
+	}
+	c, ok := worldCommands[args[0]]
+	if !ok || c.args >= 0 && c.args != len(args)-1 {
+		ts.Fatalf("world %q: no such command or arguments; there are %q", args, slices.Sorted(maps.Keys(worldCommands)))
+	}
+	if err := c.do(ctx, ts, s, args[1:]); (err != nil) != neg {
+		ts.Fatalf("world %q: %v", args, err)
+	}
+	if args[0] != "show" && args[0] != "held" {
+		remember(ts, s)
+	}
+}
+
+func start(ts *testscript.TestScript, s *state, folder string) {
+	dir := filepath.Join(ts.Getenv("WORK"), ".world")
+	ts.Check(os.MkdirAll(dir, 0o755))
+	w, err := outside.Start(context.Background(), outside.Config{Workspace: folder, Dir: dir, Mark: secretMark})
+	ts.Check(err)
+	ts.Defer(func() { w.Close() })
+	s.world = w
+	for name, value := range w.Env() {
+		ts.Setenv(name, value)
+	}
+	ts.Setenv("GITHUB", w.URL)
+	ts.Setenv("REPO", w.Checkout)
+	for name, f := range w.Feeds {
+		ts.Setenv("INDEX_"+name, f.Index)
+	}
+	remember(ts, s)
+}
+
+var step = regexp.MustCompile(`\.([a-z_]+)|\[(\d+)\]`)
+
+// jsonValue compares one value of a JSON document.
+func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: json FILE EXPR WANT")
+	}
+	var v any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &v))
+	for _, m := range step.FindAllStringSubmatch(args[1], -1) {
+		if o, ok := v.(map[string]any); ok && m[1] != "" {
+			v = o[m[1]]
+		} else if a, ok := v.([]any); ok && m[2] != "" {
+			if n, _ := strconv.Atoi(m[2]); n < len(a) {
+				v = a[n]
+			} else {
+				v = nil
+			}
+		} else {
+			v = nil
+		}
+	}
+	got := fmt.Sprint(v)
+	if ok, err := regexp.MatchString("^(?s:"+args[2]+")$", got); err != nil || ok == neg {
+		ts.Fatalf("json %s: got %q, want %q (%v)", args[1], got, args[2], err)
+	}
+}
+
+// documents holds that a stream is exactly one JSON document.
+func documents(ts *testscript.TestScript, neg bool, args []string) {
+	d := json.NewDecoder(strings.NewReader(ts.ReadFile(args[0])))
+	n := 0
+	for ; ; n++ {
+		var v map[string]any
+		err := d.Decode(&v)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		ts.Check(err)
+		if v["schema"] == nil {
+			ts.Fatalf("a document without a schema")
+		}
+	}
+	if (n == 1) == neg {
+		ts.Fatalf("%d documents", n)
+	}
+}

@@ -1,0 +1,1 @@
+//! One crate for a feed.
