@@ -36,11 +36,13 @@ type PackageRequest struct {
 	// ("sparse+http://..."), such as a gate that adds a token, or an embedded registry. It does not change the packages.
 	Stands map[string]string
 
-	Locked   Mode                      // Off lets cargo bring a stale Cargo.lock up to date. Without a Cargo.lock one is made in either case
-	Verify   Mode                      // Off leaves the verification builds out; the result says so
-	Features []string                  // features to verify with; empty is the default features
-	Out      string                    // folder for the .crate files; it must exist
-	Progress func(crate, phase string) // phase is "fetch", "package", "verify" or "compile NAME VERSION"; crate may be ""
+	Locked   Mode     // Off lets cargo bring a stale Cargo.lock up to date. Without a Cargo.lock one is made in either case
+	Verify   Mode     // Off leaves the verification builds out; the result says so
+	Features []string // features to verify with; empty is the default features
+	// AllFeatures and NoDefaultFeatures are cargo's switches of these names, for the verification.
+	AllFeatures, NoDefaultFeatures bool
+	Out                            string                    // folder for the .crate files; it must exist
+	Progress                       func(crate, phase string) // phase is "fetch", "package", "verify" or "compile NAME VERSION"; crate may be ""
 }
 
 // Packaged is the result: the crates in the order in which cargo packaged them, and what made them.

@@ -42,6 +42,12 @@ func (p *packer) cargoPackage(ctx context.Context, target string, flags ...strin
 	if len(p.req.Features) > 0 {
 		argv = append(argv, "--features", strings.Join(p.req.Features, ","))
 	}
+	if p.req.AllFeatures {
+		argv = append(argv, "--all-features")
+	}
+	if p.req.NoDefaultFeatures {
+		argv = append(argv, "--no-default-features")
+	}
 	argv = append(argv, p.destination()...)
 	argv = append(argv, p.replacement()...)
 	w := watcher{tell: p.progress}

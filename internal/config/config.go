@@ -73,18 +73,10 @@ type Package struct {
 	Features          []string          `toml:"features" json:"features" doc:"Features switched on in the verification builds." example:"[\"std\"]"`
 	AllFeatures       bool              `toml:"all_features" json:"all_features" doc:"Verify with all features."`
 	NoDefaultFeatures bool              `toml:"no_default_features" json:"no_default_features" doc:"Verify without the default features."`
-	Crates            map[string]Crate  `toml:"crates" json:"crates" doc:"Features for single crates. A table here replaces the three keys above for that crate." example:"core"`
 	Env               map[string]string `toml:"env" json:"env" doc:"Further environment variables of the build zone. Never put a secret here: build scripts see them." example:"{ PKG_CONFIG_PATH = \"/opt/lib/pkgconfig\" }"`
 	Mounts            []string          `toml:"mounts" json:"mounts" doc:"Absolute paths that the build zone may read besides its own folders and the toolchain." example:"[\"/opt/lib\"]"`
 	Isolation         string            `toml:"isolation" json:"isolation" doc:"Where the system cannot enclose the build zone fully, \"report\" says so and goes on, \"require\" stops." enum:"report,require"`
 	Toolchain         string            `toml:"toolchain" json:"toolchain" doc:"The Rust toolchain, as in rust-toolchain.toml. Empty means what the repository asks for, else what is installed." example:"1.95.0"`
-}
-
-// Crate is [package.crates.NAME].
-type Crate struct {
-	Features          []string `toml:"features" json:"features" doc:"Features switched on in this crate's verification build."`
-	AllFeatures       bool     `toml:"all_features" json:"all_features" doc:"Verify this crate with all features."`
-	NoDefaultFeatures bool     `toml:"no_default_features" json:"no_default_features" doc:"Verify this crate without its default features."`
 }
 
 // Release is [release].
@@ -150,7 +142,6 @@ func Default() Config {
 			Locked:    true,
 			Verify:    true,
 			Features:  []string{},
-			Crates:    map[string]Crate{},
 			Env:       map[string]string{},
 			Mounts:    []string{},
 			Isolation: "report",

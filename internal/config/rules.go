@@ -26,6 +26,7 @@ func Rules() []Rule {
 		{"toolchain", "The Rust toolchain is one that packages correctly.", false},
 		{"isolation", "The build zone is enclosed as package.isolation asks.", false},
 		{"registry-access", "Every registry is reachable and its credential is accepted.", false},
+		{"same-bytes", "A version that a registry has already has our bytes.", false},
 		{"rate-limit", "The registry's limits allow the release within pace.max_wait.", true},
 	}
 }

@@ -172,9 +172,6 @@ func (l *loader) packaging(p Package) {
 		l.wrong(key("toolchain"), fmt.Sprintf("got %q, want a name like \"1.95.0\" or \"stable\"", p.Toolchain), "")
 	}
 	l.features(key("features"), p.Features)
-	for _, name := range slices.Sorted(maps.Keys(p.Crates)) {
-		l.features(key("crates", name, "features"), p.Crates[name].Features)
-	}
 }
 
 func (l *loader) variable(key []string, name, value string) {

@@ -155,7 +155,6 @@ func Set(c *Config, o Origins, key, value string, from Origin) error {
 // clone copies c with its maps; lists are replaced as a whole, never changed in place.
 func clone(c Config) Config {
 	c.Registries = maps.Clone(c.Registries)
-	c.Package.Crates = maps.Clone(c.Package.Crates)
 	c.Package.Env = maps.Clone(c.Package.Env)
 	c.Rules = maps.Clone(c.Rules)
 	return c

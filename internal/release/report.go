@@ -72,7 +72,14 @@ func NewReport(command string, s Snapshot, p Plan) Report {
 	r := Report{Schema: ReportSchema, Command: command, Outcome: Planned, Repository: s.Repository, Tag: s.Checkout.Tag.Name, Commit: s.Checkout.Commit,
 		Branch: s.Remote.BranchName, Title: s.Title(), Crates: s.Checkout.Crates, Registries: s.Registries, Findings: p.Findings, Steps: []ReportStep{}, Problems: []ReportProblem{}}
 	for _, step := range p.Steps {
-		r.Steps = append(r.Steps, ReportStep{Key: step.Key, Kind: step.Kind, Needs: step.Needs, Outcome: string(converge.StatePending), Reason: step.Reason})
+		outcome := converge.StatePending
+		if step.Kind == KindCheck { // judged already
+			outcome = converge.StateDone
+			if step.Args["severity"] == string(Stop) {
+				outcome = converge.StateFailed
+			}
+		}
+		r.Steps = append(r.Steps, ReportStep{Key: step.Key, Kind: step.Kind, Needs: step.Needs, Outcome: string(outcome), Reason: step.Reason})
 	}
 	if l := s.Remote.Ledger; l.Bill != nil {
 		r.Bill = l.Bill

@@ -202,7 +202,7 @@ func (c BillCrate) goesTo(registry string) bool {
 
 // DifferentBytes is the finding that a registry has a version with other bytes than ours: nothing can mend that.
 func DifferentBytes(registry, name, version, ours, theirs string) Finding {
-	return Finding{Rule: "tag-moved", Severity: Stop, Summary: fmt.Sprintf("%s %s is on %s with other bytes", name, version, registry),
+	return Finding{Rule: "same-bytes", Severity: Stop, Summary: fmt.Sprintf("%s %s is on %s with other bytes", name, version, registry),
 		Detail: fmt.Sprintf("here   sha256 %s\nthere  sha256 %s", ours, theirs),
 		Hint:   "a published version cannot be replaced: release a new version, or find out with which toolchain or commit the published one was made"}
 }

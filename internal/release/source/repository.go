@@ -83,10 +83,8 @@ func (r *Repository) Checkout(ctx context.Context, req release.Request) (release
 	if err := r.readCrates(&c); err != nil {
 		return c, cfg, err
 	}
-	if err := r.readTexts(&c); err != nil {
-		return c, cfg, err
-	}
-	return c, cfg, nil
+	err = r.readTexts(&c)
+	return c, r.config, err
 }
 
 // configAt reads tagboat.toml as a commit has it; without one the defaults hold.
@@ -193,9 +191,7 @@ func (r *Repository) readCrates(c *release.Checkout) error {
 	graph, err := w.Graph(names)
 	var cycle *cargo.CycleError
 	if errors.As(err, &cycle) {
-		p := cycle.Problem()
-		c.Findings = append(c.Findings, release.Finding{Rule: "manifest-lint", Severity: release.Stop, Summary: p.Summary, Detail: p.Detail, Hint: p.Hint, File: p.File, Line: p.Line})
-		graph = cargo.Graph{Order: names}
+		graph = cargo.Graph{Order: names} // the manifest lint names the cycle and its cure
 	} else if err != nil {
 		return err
 	}
@@ -265,6 +261,9 @@ func (r *Repository) readTexts(c *release.Checkout) error {
 		return err
 	}
 	defer root.Close()
+	if err := r.readNotes(root); err != nil {
+		return err
+	}
 	name := r.config.Changelog.Path
 	if m, ok := r.workspace.Member(c.Tag.Crate); ok {
 		name = strings.ReplaceAll(name, "{crate}", m.Dir())
@@ -286,6 +285,20 @@ func (r *Repository) readTexts(c *release.Checkout) error {
 			c.Findings = append(c.Findings, LintWorkflow(f)...)
 		}
 	}
+	return nil
+}
+
+// readNotes puts the text of notes_file where a text in tagboat.toml would stand.
+func (r *Repository) readNotes(root *os.Root) error {
+	name := r.config.Release.NotesFile
+	if name == "" {
+		return nil
+	}
+	text, err := root.ReadFile(filepath.FromSlash(path.Clean(name)))
+	if err != nil {
+		return &problem.Error{Kind: problem.Stopped, Summary: "the file for the release notes cannot be read", Detail: err.Error(), File: config.File, Hint: "notes_file in [release] names it, relative to the repository"}
+	}
+	r.config.Release.Notes = string(text)
 	return nil
 }
 
@@ -320,7 +333,7 @@ func (r *Repository) Package(ctx context.Context, order observe.PackageOrder) (*
 		return nil, err
 	}
 	req := cargo.PackageRequest{Source: r.clone, Crates: order.Crates, Registry: order.Registry.Name, Indexes: indexes, Stands: stands,
-		Locked: mode(p.Locked), Verify: mode(p.Verify), Features: p.Features, Out: order.Out, Progress: order.Progress}
+		Locked: mode(p.Locked), Verify: mode(p.Verify), Features: p.Features, AllFeatures: p.AllFeatures, NoDefaultFeatures: p.NoDefaultFeatures, Out: order.Out, Progress: order.Progress}
 	return cargo.PackageAll(ctx, r.zone, req)
 }
 
