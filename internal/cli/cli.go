@@ -16,6 +16,7 @@ import (
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/render"
+	"github.com/tagboat/tagboat/internal/render/plain"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -57,8 +58,8 @@ func Main(ctx context.Context, args, env []string, s Streams) int {
 	root.SetIn(s.In)
 	root.SetOut(out)
 	root.SetErr(errs)
-	if err := root.ExecuteContext(ctx); err != nil {
-		return a.fail(err)
+	if cmd, err := root.ExecuteContextC(ctx); err != nil {
+		return a.fail(cmd.Name(), err)
 	}
 	return a.code
 }
@@ -72,12 +73,12 @@ func flush(writers ...io.Writer) {
 }
 
 // fail renders an error that ended a command before it had a report.
-func (a *app) fail(err error) int {
+func (a *app) fail(command string, err error) int {
 	if len(problem.All(err)) == 0 && isUsage(err) {
 		err = &problem.Error{Kind: problem.Usage, Summary: err.Error(), Hint: "tagboat --help lists the commands and their flags"}
 	}
 	if a.json {
-		render.JSON(a.streams.Out, release.ErrorReport("", err))
+		render.JSON(a.streams.Out, release.ErrorReport(command, err))
 	}
 	fmt.Fprint(a.streams.Err, render.Error(a.style(a.streams.Err), err))
 	if errors.Is(err, context.Canceled) {
@@ -139,9 +140,9 @@ func (a *app) style(w io.Writer) render.Style {
 	return render.Style{Color: a.live() && !a.noColor, Width: columns}
 }
 
-// say writes a sentence for people.
+// say writes a sentence, or a few lines, for people.
 func (a *app) say(format string, args ...any) {
-	fmt.Fprintln(a.streams.Err, render.Clean(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(a.streams.Err, plain.Block(fmt.Sprintf(format, args...)))
 }
 
 // finish renders a report, sets the exit code and writes the job summary where GitHub Actions asks for one.

@@ -149,10 +149,12 @@ func (a *app) after(ctx context.Context, stage *rehearsal.Stage, r *release.Repo
 		return nil
 	}
 	if !keep {
-		a.say("\nAll of this was embedded and is gone now. --keep leaves it running, so that you can build against what was published.")
+		fmt.Fprintln(a.streams.Err)
+		a.say("All of this was embedded and is gone now. --keep leaves it running, so that you can build against what was published.")
 		return nil
 	}
-	a.say("\nThe embedded world runs until you press Ctrl-C.\n  GitHub      %s\n  repository  git clone %s/%s/%s.git", stage.URL, stage.URL, stage.Owner, stage.Name)
+	fmt.Fprintln(a.streams.Err)
+	a.say("The embedded world runs until you press Ctrl-C.\n  GitHub      %s\n  repository  git clone %s/%s/%s.git", stage.URL, stage.URL, stage.Owner, stage.Name)
 	for _, name := range sortedKeys(stage.Feeds) {
 		a.say("  registry    %s  sparse+%s", name, stage.Feeds[name].URL)
 	}

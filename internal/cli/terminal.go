@@ -2,6 +2,7 @@ package cli
 
 import (
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -25,7 +26,9 @@ func (a *app) size() (columns, rows int) {
 // progress draws the runs of one command, one after the other, on stderr. A run that only waits for another one keeps
 // quiet while that one is drawn.
 type progress struct {
-	app     *app
+	app *app
+
+	mu      sync.Mutex // a run that waits and the run that it waits for report side by side
 	current *render.Progress
 	stop    chan struct{}
 }
@@ -33,6 +36,8 @@ type progress struct {
 // planned begins to draw a run.
 func (p *progress) planned(s release.Snapshot, plan release.Plan) func(converge.Event) {
 	p.close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	manner := render.Lines
 	switch {
 	case p.app.live():
@@ -47,6 +52,8 @@ func (p *progress) planned(s release.Snapshot, plan release.Plan) func(converge.
 		go tick(mine, p.stop)
 	}
 	return func(ev converge.Event) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		if p.current == mine {
 			mine.Observe(ev)
 		}
@@ -74,6 +81,8 @@ func (p *progress) say(format string, args ...any) {
 }
 
 func (p *progress) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.current == nil {
 		return
 	}
