@@ -90,6 +90,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("RUSTUP_TOOLCHAIN", os.Getenv("RUSTUP_TOOLCHAIN"))
 	e.Setenv("HOME", e.WorkDir)
 	e.Setenv("CI", "1")
+	e.Setenv("NL", "\n")
 	return underlay(filepath.Join("testdata", "demo"), filepath.Join(e.WorkDir, "demo"))
 }
 

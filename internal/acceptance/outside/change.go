@@ -81,7 +81,10 @@ func MakeCrate(name, version, source string) ([]byte, error) {
 	if err := archive.Close(); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), zip.Close()
+	if err := zip.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }
 
 // Publish uploads a crate with one source file to a registry, as somebody else.
