@@ -9,7 +9,9 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +41,7 @@ type app struct {
 	quiet   bool
 	dir     string
 	code    int
+	warned  sync.Map // sentences that were said
 }
 
 // Main runs one command and returns its exit code: 0 reached, 1 failed, 2 stopped, 3 waiting, 64 usage. env is what
@@ -59,6 +62,7 @@ func Main(ctx context.Context, args, env []string, s Streams) int {
 	root.SetOut(out)
 	root.SetErr(errs)
 	if cmd, err := root.ExecuteContextC(ctx); err != nil {
+		a.json = a.json || slices.Contains(args, "--json") // a wrong command line may have ended the parsing before it
 		return a.fail(cmd.Name(), err)
 	}
 	return a.code
@@ -143,6 +147,13 @@ func (a *app) style(w io.Writer) render.Style {
 // say writes a sentence, or a few lines, for people.
 func (a *app) say(format string, args ...any) {
 	fmt.Fprintln(a.streams.Err, plain.Block(fmt.Sprintf(format, args...)))
+}
+
+// warn says a sentence the first time only: a registry's client warns with every request.
+func (a *app) warn(sentence string) {
+	if _, again := a.warned.LoadOrStore(sentence, true); !again {
+		a.say("%s", sentence)
+	}
 }
 
 // finish renders a report, sets the exit code and writes the job summary where GitHub Actions asks for one.

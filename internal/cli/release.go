@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,7 +76,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	}
 	src := &source.Repository{Repo: repo, Scratch: scratch, Stands: map[string]string{}}
 	var gates []func()
-	end = func() {
+	clean := func() {
 		for _, stop := range gates {
 			stop()
 		}
@@ -84,7 +85,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	}
 	defer func() {
 		if err != nil {
-			end()
+			clean()
 		}
 	}()
 	w = observe.World{Source: src, Scratch: scratch, WorkingDir: repo.Dir, Poll: 15 * time.Second}
@@ -100,7 +101,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		if c, ok := cfg.Registries[name]; ok && err == nil {
 			r = configured(r, c)
 		}
-		return r, registry.Options{UserAgent: userAgent(), Warn: func(s string) { a.say("%s", s) },
+		return r, registry.Options{UserAgent: userAgent(), Warn: a.warn,
 			Token: func(context.Context) (secret.Value, error) { return a.registryToken(name, cfg), nil }}, err
 	})
 	w.Token = func(_ context.Context, name string) (secret.Value, error) { return a.registryToken(name, cfg), nil }
@@ -117,7 +118,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		return url, err
 	}
 	w.Keys = a.billKeys(cfg)
-	return w, end, nil
+	return w, clean, nil
 }
 
 func userAgent() string { return "tagboat/" + Version + " (https://github.com/tagboat/tagboat)" }
@@ -154,18 +155,28 @@ func (a *app) billKeys(cfg config.Config) []release.BillKey {
 		keys = append(keys, release.BillKey{Name: billKeyVariable, Value: secret.New(v)})
 	}
 	for _, name := range sortedKeys(a.registryNames(cfg)) {
-		if v := a.registryToken(name, cfg); !v.IsZero() {
+		// As it is sent: a line break that somebody takes away between two runs makes no other key.
+		if v, _, err := registry.CleanToken(a.registryToken(name, cfg).Reveal()); err == nil {
 			keys = append(keys, release.BillKey{Name: name, Value: v})
 		}
 	}
 	return keys
 }
 
-// registryNames are the configured registries and those for which cargo's variables hold a token.
+// registryNames are the configured registries and those for which cargo's variables hold a token: a registry that only
+// .cargo/config.toml names is known by its variable, in which "-" and "_" are one.
 func (a *app) registryNames(cfg config.Config) map[string]bool {
 	out := map[string]bool{registry.CratesIO: true}
+	known := map[string]bool{}
 	for name := range cfg.Registries {
 		out[name] = true
+		known[observe.TokenVariable(cfg, name)] = true
+	}
+	for variable := range a.env {
+		name, ok := strings.CutPrefix(strings.TrimSuffix(variable, "_TOKEN"), "CARGO_REGISTRIES_")
+		if ok && strings.HasSuffix(variable, "_TOKEN") && !known[variable] {
+			out[strings.ToLower(strings.ReplaceAll(name, "_", "-"))] = true
+		}
 	}
 	return out
 }
@@ -183,7 +194,12 @@ func (a *app) forge(ctx context.Context, repo *git.Repo, t target) (*forge.Clien
 	if !ok {
 		return nil, &problem.Error{Kind: problem.Usage, Summary: "which repository on GitHub?", Detail: fmt.Sprintf("%q is none", t.repository), Hint: "give --repository owner/name, or set GITHUB_REPOSITORY"}
 	}
-	client, err := forge.New(forge.Options{APIURL: t.apiURL, UploadURL: t.uploadURL, Owner: owner, Repo: name, Token: a.githubToken, UserAgent: userAgent()})
+	token, err := a.githubToken()
+	if err != nil {
+		return nil, err
+	}
+	client, err := forge.New(forge.Options{APIURL: t.apiURL, UploadURL: t.uploadURL, Owner: owner, Repo: name, UserAgent: userAgent(),
+		Token: func(context.Context) (secret.Value, error) { return token, nil }})
 	if err != nil {
 		return nil, &problem.Error{Kind: problem.Usage, Summary: "GitHub's address cannot be used", Err: err, Hint: "--api-url is https://api.github.com, or https://HOST/api/v3 of an Enterprise Server"}
 	}

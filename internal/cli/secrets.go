@@ -1,13 +1,14 @@
 package cli
 
 import (
-	"context"
 	"os"
 	"sort"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/config"
+	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -17,8 +18,9 @@ func (a *app) hideSecrets() {
 	for name, value := range a.env {
 		if value != "" && namedLikeSecret(name) {
 			v := secret.New(value)
-			forms := []string{}
-			if scheme, rest, ok := strings.Cut(value, " "); ok && (scheme == "Bearer" || scheme == "Basic") {
+			trimmed := strings.TrimSpace(value)
+			forms := []string{trimmed}
+			if scheme, rest, ok := strings.Cut(trimmed, " "); ok && (scheme == "Bearer" || scheme == "Basic") {
 				forms = append(forms, rest)
 			}
 			a.masker.Add(v, forms...)
@@ -44,35 +46,30 @@ func namedLikeSecret(name string) bool {
 // tokens are minted anew each time.
 const billKeyVariable = "TAGBOAT_BILL_KEY"
 
-// githubToken returns the token for the forge, zero where there is none.
-func (a *app) githubToken(context.Context) (secret.Value, error) {
+// githubToken finds the token for the forge, zero where there is none.
+func (a *app) githubToken() (secret.Value, error) {
 	for _, name := range []string{"GITHUB_TOKEN", "GH_TOKEN", "INPUT_GITHUB-TOKEN"} {
-		if v := a.env[name]; v != "" {
-			return secret.New(v), nil
+		if a.env[name] == "" {
+			continue
 		}
+		v, warning, err := registry.CleanToken(a.env[name])
+		if err != nil {
+			return v, &problem.Error{Kind: problem.Usage, Summary: "the token in " + name + " cannot be used", Err: err, Hint: "store the token again, as one line"}
+		}
+		if warning != "" {
+			a.say("%s: %s", name, warning)
+		}
+		return v, nil
 	}
 	return secret.Value{}, nil
 }
 
 // registryToken returns the Authorization value for a registry, zero where there is none.
 func (a *app) registryToken(name string, cfg config.Config) secret.Value {
-	variable := tokenVariable(name)
-	if c, ok := cfg.Registries[name]; ok && c.TokenEnv != "" {
-		variable = c.TokenEnv
-	}
-	if v := a.env[variable]; v != "" {
+	if v := a.env[observe.TokenVariable(cfg, name)]; v != "" {
 		return secret.New(v)
 	}
 	return secret.Value{}
-}
-
-// tokenVariable is where cargo looks for a registry's token.
-// https://doc.rust-lang.org/cargo/reference/config.html#registriesnametoken
-func tokenVariable(name string) string {
-	if name == registry.CratesIO {
-		return "CARGO_REGISTRY_TOKEN"
-	}
-	return "CARGO_REGISTRIES_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_TOKEN"
 }
 
 func sortedKeys[V any](m map[string]V) []string {
