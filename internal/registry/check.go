@@ -24,6 +24,7 @@ const (
 type Access struct {
 	Reachable    bool
 	AuthRequired bool
+	Token        bool // one is configured, good or bad
 	Read         Known
 	Publish      Known
 	Detail       []string // sentences for people: what is missing, what could not be known, what to mind
@@ -37,6 +38,7 @@ func (c *Client) Check(ctx context.Context) (Access, error) {
 	if err != nil {
 		return Access{}, fmt.Errorf("check registry %s: token: %w", c.registry.Name, err)
 	}
+	a.Token = !token.IsZero()
 	if strings.HasPrefix(c.registry.URL, "http:") {
 		a.Detail = append(a.Detail, "the registry is spoken to over http: the token can be read on the way")
 	}

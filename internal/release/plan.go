@@ -64,7 +64,7 @@ type Plan struct {
 //	release   public
 func MakePlan(s Snapshot) Plan {
 	b := planner{snapshot: s, half: s.Request.Half}
-	if b.half == First && (s.Checkout.Workflow.File == "" || !s.Checkout.Workflow.Dispatch) {
+	if b.half == First && !s.Dispatches() {
 		b.half = Both
 	}
 	findings := Judge(s)
@@ -81,6 +81,11 @@ func MakePlan(s Snapshot) Plan {
 	b.draft()
 	b.registries()
 	return Plan{Plan: converge.Plan{Steps: b.steps}, Findings: findings, Half: b.half}
+}
+
+// Dispatches reports whether the run ends by starting the repository's release workflow, which does the rest.
+func (s Snapshot) Dispatches() bool {
+	return s.Request.Half == First && s.Checkout.Workflow.File != "" && s.Checkout.Workflow.Dispatch
 }
 
 func key(kind, what string) string { return kind + "/" + what }

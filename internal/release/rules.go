@@ -71,8 +71,8 @@ func judgeTag(s Snapshot) []Finding {
 // branch. A 0.0.x version has no line of its own and counts as minor.
 func judgeLineage(s Snapshot) []Finding {
 	v, err := semver.Parse(s.Checkout.Tag.Version)
-	if err != nil {
-		return nil // the tag rule has said so
+	if err != nil || s.Remote.TagCommit != s.Checkout.Commit {
+		return nil // the tag rules have said so, and no branch was asked about another commit
 	}
 	patch := v.Patch > 0 && (v.Major > 0 || v.Minor > 0)
 	if patch && len(s.Remote.OnRelease) == 0 {
@@ -164,7 +164,8 @@ func judgeCrates(s Snapshot) []Finding {
 func judgeRegistries(s Snapshot) []Finding {
 	var out []Finding
 	for _, r := range s.Registries {
-		if r.Access.Asked && r.Access.Problem != "" {
+		// Who only starts the release workflow need not hold the tokens that it publishes with.
+		if r.Access.Asked && r.Access.Problem != "" && !(r.Access.NoToken && s.Dispatches()) {
 			out = append(out, Finding{Rule: "registry-access", Severity: Stop, Summary: fmt.Sprintf("registry %s: %s", r.Name, r.Access.Problem), Hint: r.Access.Hint})
 		}
 		if r.Forecast.Wait > 0 {

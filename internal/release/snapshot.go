@@ -157,7 +157,8 @@ type Registry struct {
 // Access is what is known about reaching a registry with the credential at hand.
 type Access struct {
 	Asked   bool   `json:"asked"`
-	Problem string `json:"problem,omitempty"` // why publishing there cannot work
+	NoToken bool   `json:"no_token,omitempty"` // no credential is configured
+	Problem string `json:"problem,omitempty"`  // why publishing there cannot work
 	Hint    string `json:"hint,omitempty"`
 }
 

@@ -37,9 +37,6 @@ func Snapshot(ctx context.Context, w World, req release.Request) (release.Snapsh
 	if s.Checkout, s.Config, err = w.Source.Checkout(ctx, req); err != nil {
 		return s, err
 	}
-	if s.Artifacts, err = artifact.Find(w.WorkingDir, append(append([]string{}, s.Config.Release.Artifacts...), req.Artifacts...)); err != nil {
-		return s, err
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		var err error
@@ -56,7 +53,11 @@ func Snapshot(ctx context.Context, w World, req release.Request) (release.Snapsh
 	} else {
 		s.Remote.BranchName = release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)
 	}
-	return s, g.Wait()
+	if err := g.Wait(); err != nil || s.Dispatches() || s.Remote.Ledger.Complete() {
+		return s, err // the artifacts are another run's, or in the draft already
+	}
+	s.Artifacts, err = artifact.Find(w.WorkingDir, slices.Concat(s.Config.Release.Artifacts, req.Artifacts))
+	return s, err
 }
 
 func observeRegistries(ctx context.Context, w World, cfg config.Config, c release.Checkout) ([]release.Registry, error) {
@@ -84,7 +85,7 @@ func observeRegistries(ctx context.Context, w World, cfg config.Config, c releas
 			}
 			reg := client.Registry()
 			out[i].Index, out[i].Kind, out[i].AwaitAll = reg.Index, string(reg.Kind), reg.Wait == registry.Index
-			if out[i].Access, err = observeAccess(ctx, client); err != nil || out[i].Access.Problem != "" {
+			if out[i].Access, err = observeAccess(ctx, client, TokenVariable(cfg, name)); err != nil || out[i].Access.Problem != "" {
 				return err
 			}
 			if err := observeIndex(ctx, client, &out[i], c.Crates); err != nil {
@@ -105,20 +106,40 @@ func indexOf(c release.Checkout, cfg config.Config, name string) string {
 	return c.Indexes[name]
 }
 
-func observeAccess(ctx context.Context, client *registry.Client) (release.Access, error) {
+// observeAccess asks what the token at hand may do. A registry that does not answer is a fault of the world and no
+// finding about the release.
+func observeAccess(ctx context.Context, client *registry.Client, variable string) (release.Access, error) {
 	a := release.Access{Asked: true}
 	got, err := client.Check(ctx)
+	name := client.Registry().Name
+	a.NoToken = err == nil && !got.Token
 	var re *registry.Error
 	switch {
 	case err == nil && got.Publish == registry.No:
-		a.Problem, a.Hint = "it cannot be published to: "+strings.Join(got.Detail, "; "), "the token needs the right to read and to publish (Azure DevOps: Packaging, read and write)"
-	case err == nil:
+		a.Problem, a.Hint = "it cannot be published to: "+strings.Join(got.Detail, "; "), fmt.Sprintf("the token is read from %s; it needs the right to read and to publish (Azure DevOps: Packaging, read and write)", variable)
+	case err == nil || ctx.Err() != nil:
+		return a, ctx.Err()
+	case errors.As(err, &re) && re.Retryable():
+		return a, &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("registry %s does not answer", name), Detail: re.Error(), Err: err,
+			Hint: "run again when it does; its index is named in .cargo/config.toml or tagboat.toml"}
 	case errors.As(err, &re):
-		a.Problem, a.Hint = "it cannot be used: "+re.Error(), "is the index URL right, and is the registry up?"
+		a.Problem, a.Hint = "it cannot be used: "+re.Error(), "is the index URL in .cargo/config.toml or tagboat.toml right?"
 	default:
-		return a, err
+		a.Problem, a.Hint = "it cannot be used: "+err.Error(), "the token is read from "+variable
 	}
 	return a, nil
+}
+
+// TokenVariable returns the environment variable that holds a registry's token: the configured one, else cargo's.
+// https://doc.rust-lang.org/cargo/reference/config.html#registriesnametoken
+func TokenVariable(cfg config.Config, name string) string {
+	if c, ok := cfg.Registries[name]; ok && c.TokenEnv != "" {
+		return c.TokenEnv
+	}
+	if name == registry.CratesIO {
+		return "CARGO_REGISTRY_TOKEN"
+	}
+	return "CARGO_REGISTRIES_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_TOKEN"
 }
 
 func observeIndex(ctx context.Context, client *registry.Client, r *release.Registry, crates []release.Crate) error {

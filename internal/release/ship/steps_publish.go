@@ -9,7 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tagboat/tagboat/internal/cargo"
 	"github.com/tagboat/tagboat/internal/converge"
@@ -140,28 +143,43 @@ func (x *steps) compare(ctx context.Context) (converge.Outcome, error) {
 	if out := x.compareDraft(); out != nil {
 		return converge.Outcome{}, out
 	}
-	there := 0
-	var differ []string
-	for _, c := range x.bill.Crates {
-		for _, r := range c.Registries {
-			entry, err := x.lookup(ctx, r.Name, c.Name, c.Version)
-			if err != nil {
-				return converge.Outcome{}, err
-			}
-			switch {
-			case entry == nil:
-			case entry.Checksum == c.SHA256:
-				there++
-			default:
-				differ = append(differ, fmt.Sprintf("%s %s on %s\n  here   sha256 %s\n  there  sha256 %s", c.Name, c.Version, r.Name, c.SHA256, entry.Checksum))
-			}
-		}
+	there, differ, err := x.compareIndexes(ctx)
+	if err != nil {
+		return converge.Outcome{}, err
 	}
 	if len(differ) > 0 {
 		return converge.Outcome{}, halt(problem.Error{Summary: "a registry has a version of this release with other bytes", Detail: strings.Join(differ, "\n"),
 			Hint: "a published version cannot be replaced: release a new version. Nothing was uploaded by this run"})
 	}
 	return converge.DoneBecause(fmt.Sprintf("%d versions are in an index already, with our checksums; none differs", there)), nil
+}
+
+// compareIndexes counts the versions that an index has with our bytes, and describes those that it has with others.
+func (x *steps) compareIndexes(ctx context.Context) (there int, differ []string, err error) {
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for _, c := range x.bill.Crates {
+		for _, r := range c.Registries {
+			g.Go(func() error {
+				entry, err := x.lookup(ctx, r.Name, c.Name, c.Version)
+				if err != nil || entry == nil {
+					return err
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if entry.Checksum == c.SHA256 {
+					there++
+				} else {
+					differ = append(differ, fmt.Sprintf("%s %s on %s\n  here   sha256 %s\n  there  sha256 %s", c.Name, c.Version, r.Name, c.SHA256, entry.Checksum))
+				}
+				return nil
+			})
+		}
+	}
+	err = g.Wait()
+	slices.Sort(differ)
+	return there, differ, err
 }
 
 // compareDraft holds a draft without an authentic bill against what was packaged from the tagged commit.
