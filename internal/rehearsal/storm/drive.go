@@ -1,0 +1,155 @@
+package storm
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
+	"github.com/tagboat/tagboat/internal/release"
+)
+
+// calmRuns is how many runs a release may need once nothing goes wrong any more: one that finishes, and more where a
+// deadline or a limit sends a run home.
+const calmRuns = 12
+
+// longest is the longest that a release may take on the virtual clock.
+const longest = 30 * 24 * time.Hour
+
+// drive starts processes until the release has reached its end. What GitHub starts runs in job.
+func (t *trial) drive(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	calm := 0
+	for t.ok() {
+		if t.calm.Load() {
+			calm++
+		}
+		if calm > calmRuns {
+			t.fail("converges", "%d runs after the storm have not finished the release", calmRuns)
+			break
+		}
+		p := t.start(release.First)
+		report := p.run(ctx, release.Request{Tag: tagName, Half: release.First})
+		t.meddle(p.number, "", false)
+		if ctx.Err() != nil {
+			t.fail("converges", "the release is not finished after %s", longest)
+			break
+		}
+		if report == nil {
+			continue // it died
+		}
+		if end, ended := t.judge(report); ended {
+			return end
+		}
+		t.pause(ctx, p, report)
+	}
+	return ""
+}
+
+// judge decides whether a release has ended with this report of a first half.
+func (t *trial) judge(r *release.Report) (end string, ended bool) {
+	last := r
+	t.mu.Lock()
+	job := t.lastJob
+	t.mu.Unlock()
+	if r.Outcome == release.Failed && job != nil && job.Outcome == release.Stopped {
+		last = job // the first half only saw that the workflow failed
+	}
+	switch last.Outcome {
+	case release.Released:
+		return "released", true
+	case release.Stopped:
+		if !t.scene.mayStop() {
+			t.fail("stops for a reason", "stopped although nobody did anything wrong: %s", summary(last))
+			return "", true
+		}
+		if t.scene.pardon && !t.scene.mustStop() && t.pardon() {
+			return "", false
+		}
+		return "stopped: " + summary(last), true
+	}
+	return "", false
+}
+
+// pardon is the person who was told to delete the draft. It happens once.
+func (t *trial) pardon() bool {
+	_, ok := t.draft()
+	t.mu.Lock()
+	ok = ok && !t.pardoned
+	t.pardoned, t.lastJob = true, nil
+	t.mu.Unlock()
+	if !ok {
+		return false
+	}
+	t.note("", "a person deletes the draft")
+	t.removeDrafts()
+	return true
+}
+
+func summary(r *release.Report) string {
+	if len(r.Problems) == 0 {
+		return "no problem is told"
+	}
+	return r.Problems[0].Summary
+}
+
+// pause waits before the next run as long as the report says, or as long as a person takes.
+func (t *trial) pause(ctx context.Context, p *process, r *release.Report) {
+	wait := time.Duration(t.dice(600, "pause", p.number)) * time.Second
+	if r.Until != nil {
+		wait += time.Until(*r.Until)
+	}
+	_ = sleep(ctx, wait) // the caller sees the end of ctx
+}
+
+// job is the release workflow: a runner that starts the second half, again where the runner was lost.
+func (t *trial) job(ctx context.Context, d githubtwin.Dispatch) (conclusion string) {
+	for attempt := 0; ; attempt++ {
+		p := t.start(release.Second)
+		report := p.run(ctx, release.Request{Branch: d.Ref, Half: release.Second})
+		if report == nil {
+			if ctx.Err() != nil || attempt == 3 || t.dice(2, "rerun", p.number) == 0 {
+				return "failure"
+			}
+			continue
+		}
+		t.mu.Lock()
+		t.lastJob = report
+		t.mu.Unlock()
+		if report.Outcome != release.Released {
+			return "failure"
+		}
+		return "success"
+	}
+}
+
+// start makes the next process. The storm ends when enough of them have seen it.
+func (t *trial) start(half release.Half) *process {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.processes++
+	if t.processes > t.scene.stormy {
+		t.calm.Store(true)
+	}
+	p := &process{trial: t, number: t.processes, half: half, began: time.Now(), seen: map[string]int{}, steps: map[string]string{}, rank: map[string]int{}, packed: map[string]bool{}}
+	p.later = t.scene.drift > 0 && p.number >= t.scene.drift
+	p.complete = t.ledgerComplete(p)
+	return p
+}
+
+// finished counts what a trial did.
+func (t *trial) finished(end string) outcome {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := outcome{end: end, virtual: time.Since(t.began), runs: t.processes, deaths: t.deaths, requests: t.requests, faults: t.mishaps, violation: t.violation}
+	unfired := t.faults.Unfired()
+	for _, f := range t.scene.faults {
+		if i := slices.Index(unfired, f.String()); i >= 0 {
+			unfired = slices.Delete(unfired, i, i+1)
+			continue
+		}
+		o.faults[kindOf(f)]++
+	}
+	return o
+}

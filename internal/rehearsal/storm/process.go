@@ -1,0 +1,322 @@
+package storm
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/converge"
+	"github.com/tagboat/tagboat/internal/forge"
+	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/rehearsal/fault"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/observe"
+	"github.com/tagboat/tagboat/internal/release/ship"
+	"github.com/tagboat/tagboat/internal/secret"
+)
+
+// process is one run of Tagboat on an empty disk, with clients of its own.
+type process struct {
+	trial    *trial
+	number   int
+	half     release.Half
+	began    time.Time
+	later    bool // it packages with another toolchain
+	complete bool // the draft held everything when it began
+
+	end  context.CancelCauseFunc
+	base *http.Transport
+
+	mu       sync.Mutex
+	diedAt   time.Time // zero while it lives
+	ended    bool
+	requests int
+	uploads  int               // accepted by a registry
+	writes   int               // requests that change something and arrived
+	seen     map[string]int    // requests by who and what, to tell repeated ones apart
+	steps    map[string]string // answers of converge: which step asked
+	rank     map[string]int    // place of a step in the plan
+	packed   map[string]bool   // registries that it packaged for
+	conns    map[*conn]bool
+	words    bytes.Buffer // everything that it told people, to be searched for secrets
+}
+
+// died ends a process in its midst.
+type died struct{ where string }
+
+func (d *died) Error() string  { return "the process was ended " + d.where }
+func (d *died) StopsAll() bool { return true }
+
+// run lets the process live and returns its report, nil where it died.
+func (p *process) run(parent context.Context, req release.Request) *release.Report {
+	t := p.trial
+	t.note(p.name(), "starts (%s half)", p.half)
+	scratch, err := os.MkdirTemp(t.yard.scratch, "run-")
+	if err != nil {
+		t.fail("rehearsal", "%v", err)
+		return nil
+	}
+	defer os.RemoveAll(scratch)
+	ctx, end := context.WithCancelCause(parent)
+	defer end(nil)
+	p.end = end
+	p.conns = map[*conn]bool{}
+	p.base = &http.Transport{DialContext: p.dial, MaxIdleConnsPerHost: 8, DisableCompression: true}
+	defer p.hangUp()
+	if d := p.doom(); d > 0 {
+		timer := time.AfterFunc(d, func() { p.die("after " + d.String()) })
+		defer timer.Stop()
+	}
+	o := ship.Options{Command: "rehearse", Planned: p.planned, Between: p.between, Backoff: converge.Backoff{Rand: rand.New(rand.NewPCG(t.scene.seed, uint64(p.number))).Float64}}
+	if t.scene.deadline > 0 {
+		o.Deadline = time.Now().Add(t.scene.deadline)
+	}
+	w, err := p.world(scratch)
+	if err != nil {
+		t.fail("rehearsal", "%v", err)
+		return nil
+	}
+	report, err := ship.Converge(ctx, w, req, o)
+	p.search(report, err)
+	p.mu.Lock()
+	p.ended = true
+	dead := !p.diedAt.IsZero()
+	p.mu.Unlock()
+	if dead || parent.Err() != nil {
+		return nil
+	}
+	t.note(p.name(), "ends: %s%s", report.Outcome, told(report))
+	p.believe(report)
+	return report
+}
+
+func told(r *release.Report) string {
+	var b strings.Builder
+	for _, pr := range r.Problems {
+		b.WriteString("; " + pr.Summary)
+		if pr.Detail != "" {
+			b.WriteString(" (" + strings.ReplaceAll(pr.Detail, "\n", " | ") + ")")
+		}
+	}
+	return b.String()
+}
+
+func (p *process) name() string { return fmt.Sprintf("run %d", p.number) }
+
+// doom is after how long the process dies by itself, 0 for never.
+func (p *process) doom() time.Duration {
+	t := p.trial
+	if t.calm.Load() || t.dice(100, "doomed", p.number) >= t.scene.restarts {
+		return 0
+	}
+	// Deaths are as likely in the first second as in the next ten and the next hundred.
+	scale := []time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second}[t.dice(4, "scale", p.number)]
+	return scale * time.Duration(1+t.dice(2000, "doom", p.number))
+}
+
+// die ends the process: its context, its connections, its words. Only the first death counts.
+func (p *process) die(where string) {
+	p.mu.Lock()
+	if p.ended || !p.diedAt.IsZero() {
+		p.mu.Unlock()
+		return
+	}
+	p.diedAt = time.Now()
+	p.mu.Unlock()
+	t := p.trial
+	t.mu.Lock()
+	t.deaths++
+	t.mu.Unlock()
+	t.note(p.name(), "DIES %s", where)
+	p.end(&died{where})
+	p.hangUp()
+}
+
+// deadSince returns when the process died, and whether it did.
+func (p *process) deadSince() (time.Time, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.diedAt, !p.diedAt.IsZero()
+}
+
+// dial connects the process to a host and remembers the connection, to cut it when the process dies.
+func (p *process) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	nc, err := p.trial.network.dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	c := nc.(*conn)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conns[c] = true
+	c.closing = func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.conns, c)
+	}
+	return c, nil
+}
+
+// hangUp closes all connections.
+func (p *process) hangUp() {
+	p.mu.Lock()
+	var open []*conn
+	for c := range p.conns {
+		open = append(open, c)
+	}
+	p.mu.Unlock()
+	for _, c := range open {
+		c.Close()
+	}
+	p.base.CloseIdleConnections()
+}
+
+// world wires the process as a real run is wired, with its own clients through the door.
+func (p *process) world(scratch string) (observe.World, error) {
+	t := p.trial
+	through := &http.Client{Transport: &door{p}}
+	client, err := forge.New(forge.Options{APIURL: "http://" + githubHost, UploadURL: "http://" + githubHost, Owner: owner, Repo: repository, HTTP: through,
+		Token: func(context.Context) (secret.Value, error) { return secret.New(secrets.github), nil }})
+	if err != nil {
+		return observe.World{}, err
+	}
+	w := observe.World{Source: &source{p}, Forge: client, Scratch: scratch, WorkingDir: t.yard.work[0], Poll: 15 * time.Second, Keys: p.keys()}
+	if t.scene.restless {
+		w.WorkingDir = t.yard.work[p.number%len(t.yard.work)]
+	}
+	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
+		r, err := registry.New(name, index)
+		r.URL = "http://" + registryHost(name) + "/index/"
+		return r, registry.Options{HTTP: through, Token: func(context.Context) (secret.Value, error) { return secret.New(p.token(name)), nil }}, err
+	})
+	return w, nil
+}
+
+// token is the process's credential for a registry.
+func (p *process) token(registry string) string {
+	switch {
+	case registry == feedName:
+		return secrets.feed
+	case p.trial.scene.rotated > 0 && p.number >= p.trial.scene.rotated:
+		return secrets.rotated
+	}
+	return secrets.cratesIO
+}
+
+// keys are the credentials that make a bill authentic for this process.
+func (p *process) keys() []release.BillKey {
+	var out []release.BillKey
+	if p.trial.scene.userKey {
+		out = append(out, release.BillKey{Name: "TAGBOAT_BILL_KEY", Value: secret.New(secrets.user)})
+	}
+	for _, r := range p.trial.scene.registries() {
+		out = append(out, release.BillKey{Name: r, Value: secret.New(p.token(r))})
+	}
+	return out
+}
+
+// packages notes that crates are packaged for a registry. A process that found everything in the draft must not.
+func (p *process) packages(registry string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.packed[registry] = true
+	if p.complete {
+		p.trial.fail("a complete ledger is not packaged again", "%s packages for %s although the draft held every file and an authentic bill when it began", p.name(), registry)
+	}
+}
+
+// planned learns the order of the steps and returns who watches them.
+func (p *process) planned(_ release.Snapshot, plan release.Plan) func(converge.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, s := range plan.Steps {
+		p.rank[s.Key] = i + 1
+	}
+	return p.watch
+}
+
+// askPhase begins the phase by which a request asks converge which step it belongs to.
+const askPhase = "storm request "
+
+// watch takes the events of the run.
+func (p *process) watch(ev converge.Event) {
+	if strings.HasPrefix(ev.Phase, askPhase) {
+		p.mu.Lock()
+		p.steps[ev.Phase] = ev.Key
+		p.mu.Unlock()
+		if ev.State == converge.StateRunning {
+			return
+		}
+		ev.Phase = ""
+	}
+	reason := ev.Reason
+	if ev.Err != nil {
+		reason = ev.Err.Error()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.words.WriteString(ev.Phase)
+	p.words.WriteString(ev.Reason)
+	p.words.WriteString(reason)
+	p.words.WriteByte('\n')
+	p.trial.record(entry{process: p, rank: p.rank[ev.Key], kind: entryStep, key: ev.Key, state: string(ev.State), text: reason, attempt: ev.Attempt, phase: ev.Phase})
+}
+
+// stepOf returns the key of the step that a request belongs to: converge tells its observer, before it returns, which
+// step a phase is reported from. Requests of an observation belong to none.
+func (p *process) stepOf(ctx context.Context, id int64) string {
+	ask := fmt.Sprint(askPhase, id)
+	converge.Phase(ctx, ask)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := p.steps[ask]
+	delete(p.steps, ask)
+	return key
+}
+
+// between makes the faults happen that lie between steps.
+func (p *process) between(key string, after bool) error {
+	t := p.trial
+	t.meddle(p.number, key, after)
+	if t.calm.Load() {
+		return nil
+	}
+	moment := fault.Before
+	if after {
+		moment = fault.After
+	} else if err := t.faults.StepDisk(key); err != nil {
+		return err
+	}
+	if t.faults.StepDie(key, moment) {
+		p.die(string(moment) + " " + key)
+		return &died{string(moment) + " " + key}
+	}
+	return nil
+}
+
+// search looks for secrets in everything that the process told anybody.
+func (p *process) search(report *release.Report, err error) {
+	text, e := json.Marshal(report)
+	if e != nil {
+		p.trial.fail("the report is JSON", "%s: %v", p.name(), e)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.words.Write(text)
+	if err != nil {
+		p.words.WriteString(err.Error())
+	}
+	for _, problem := range release.Problems(errors.Unwrap(err), "") {
+		p.words.WriteString(problem.Detail)
+	}
+	p.trial.noSecret(p.name()+"'s words", p.words.String())
+}

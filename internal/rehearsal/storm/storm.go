@@ -1,0 +1,267 @@
+// Package storm makes whole releases under a virtual clock, thousands in a minute: the pipeline of a real release against
+// the embedded GitHub and registries over connections in memory, with processes that die anywhere, answers that are
+// lost, late or refused, and strangers who change the draft. Each release follows from a seed and can be replayed.
+package storm
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/rehearsal/fault"
+	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
+	"github.com/tagboat/tagboat/internal/secret"
+)
+
+// Options say how many releases a storm makes. The zero value makes none.
+type Options struct {
+	Seeds    int       // how many releases
+	First    uint64    // the seed of the first; the others follow
+	Trace    io.Writer // gets everything that happens in the first release; may be nil
+	Workers  int       // releases at the same time; 0 is one for each processor
+	Scratch  string    // an existing folder for the runs' files; "" makes one in memory where the system has such
+	Sabotage []string  // names of lies, see Sabotages
+	Progress func(Result)
+}
+
+// Result is what a storm did. It is deterministic but for Wall.
+type Result struct {
+	Releases  int            `json:"releases"`
+	Wall      time.Duration  `json:"wall_ns"`
+	Virtual   time.Duration  `json:"virtual_ns"`
+	Runs      int            `json:"runs"` // processes
+	Deaths    int            `json:"deaths"`
+	Requests  int            `json:"requests"`
+	Faults    map[string]int `json:"faults"` // that happened, by kind
+	Ends      map[string]int `json:"ends"`   // how the releases ended
+	Violation *Violation     `json:"violation,omitempty"`
+}
+
+// Violation is the first thing that must always hold and did not.
+type Violation struct {
+	Seed      uint64 `json:"seed"`
+	Invariant string `json:"invariant"`
+	Detail    string `json:"detail"`
+	Replay    string `json:"replay"` // the command that shows it again
+	Trace     string `json:"trace"`
+}
+
+// progressEvery is how often a storm says how far it is.
+const progressEvery = time.Second
+
+// Run makes the releases of the seeds and returns what it saw, when they are done, when one of them violates what must
+// hold, or when ctx ends. t lends its name to the bubbles in which the clock is virtual, and is not failed.
+func Run(ctx context.Context, t *testing.T, o Options) (Result, error) {
+	began := time.Now()
+	r := Result{Faults: map[string]int{}, Ends: map[string]int{}}
+	y, err := newYard(o.Scratch)
+	if err != nil {
+		return r, err
+	}
+	defer y.close()
+	s := &storm{options: o, yard: y, testing: t, result: r}
+	s.sabotage = map[string]bool{}
+	for _, name := range o.Sabotage {
+		s.sabotage[name] = true
+	}
+	workers := o.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	var all sync.WaitGroup
+	for range min(workers, o.Seeds) {
+		all.Go(func() { s.work(ctx) })
+	}
+	over := make(chan struct{})
+	go s.report(began, over)
+	all.Wait()
+	close(over)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.result.Wall = time.Since(began)
+	return s.result, s.err
+}
+
+// storm is a run of many releases.
+type storm struct {
+	options  Options
+	yard     *yard
+	testing  *testing.T
+	sabotage map[string]bool
+
+	mu     sync.Mutex
+	next   int
+	result Result
+	err    error
+}
+
+// work makes releases until there are none left.
+func (s *storm) work(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		n := s.next
+		s.next++
+		stop := n >= s.options.Seeds || s.result.Violation != nil || s.err != nil
+		s.mu.Unlock()
+		if stop {
+			return
+		}
+		out, err := s.release(ctx, s.options.First+uint64(n), n == 0 && s.options.Trace != nil)
+		s.add(out, err)
+	}
+}
+
+// release makes one release in a bubble of its own. A bubble in which nothing can happen any more panics: a process that
+// hangs for ever is a violation like others.
+func (s *storm) release(ctx context.Context, seed uint64, traced bool) (out outcome, err error) {
+	var t *trial
+	defer func() {
+		if v := recover(); v != nil && t != nil {
+			t.fail("never hangs", "%v", v)
+			out = t.finished("")
+			out.violation.Trace = t.trace()
+		} else if v != nil {
+			err = fmt.Errorf("storm, seed %d: %v", seed, v)
+		}
+	}()
+	synctest.Test(s.testing, func(*testing.T) {
+		ctx := context.WithoutCancel(ctx) // its channel belongs to no bubble; a release is over in no time
+		if t, err = newTrial(ctx, s.yard, seed, s.sabotage); err != nil {
+			return
+		}
+		end := t.drive(ctx)
+		t.close()
+		t.inspect(end == "released")
+		out = t.finished(end)
+	})
+	if err == nil && (traced || out.violation != nil) {
+		out.trace = t.trace()
+	}
+	return out, err
+}
+
+// add sums a release up. Of several violations that of the lowest seed counts, so that it does not depend on which worker
+// was faster.
+func (s *storm) add(o outcome, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.err = err
+		return
+	}
+	r := &s.result
+	r.Releases++
+	r.Virtual += o.virtual
+	r.Runs += o.runs
+	r.Deaths += o.deaths
+	r.Requests += o.requests
+	r.Ends[o.end]++
+	for kind, n := range o.faults {
+		r.Faults[kind] += n
+	}
+	if v := o.violation; v != nil && (r.Violation == nil || v.Seed < r.Violation.Seed) {
+		v.Trace, v.Replay = o.trace, fmt.Sprintf("tagboat rehearse --storm 1 --seed %d --trace", v.Seed)
+		r.Violation = v
+	}
+	if o.trace != "" && s.options.Trace != nil {
+		if _, err := io.WriteString(s.options.Trace, o.trace); err != nil {
+			s.err = err
+		}
+	}
+}
+
+func (s *storm) report(began time.Time, over <-chan struct{}) {
+	if s.options.Progress == nil {
+		return
+	}
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-tick.C:
+		}
+		s.mu.Lock()
+		now := s.result
+		now.Wall = time.Since(began)
+		now.Faults, now.Ends = nil, nil // they grow while the caller reads
+		s.mu.Unlock()
+		s.options.Progress(now)
+	}
+}
+
+// kindOf names a fault for counting.
+func kindOf(f fault.Spec) string {
+	switch {
+	case f.Action == fault.AcceptThen && f.Status == 0:
+		return "accept-then drop"
+	case f.Action == fault.AcceptThen, f.Action == fault.Refuse:
+		return fmt.Sprintf("%s %d", f.Action, f.Status)
+	case f.Step != "" && f.Action != fault.DiskFull:
+		return string(f.Action) + " at a step"
+	}
+	return string(f.Action)
+}
+
+// yard is what all releases of a storm share. Nothing in it changes.
+type yard struct {
+	parcels map[packing]map[string]parcel
+	cache   *registrytwin.Cache // remembers what the crates hold
+	masker  *secret.Masker
+	scratch string
+	work    [2]string // working directories whose artifacts have the same names and other bytes
+}
+
+// artifactNames are the files in a working directory that become assets.
+var artifactNames = [...]string{"guide.txt", "hyperlight-tool"}
+
+func newYard(scratch string) (*yard, error) {
+	y := &yard{cache: &registrytwin.Cache{}, masker: &secret.Masker{}}
+	for _, s := range []string{secrets.github, secrets.cratesIO, secrets.rotated, secrets.feed, secrets.user} {
+		if err := y.masker.Add(secret.New(s)); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if y.parcels, err = packAll(); err != nil {
+		return nil, err
+	}
+	if scratch == "" {
+		// A folder in memory spares the disk thousands of small files.
+		if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+			scratch = "/dev/shm"
+		}
+	}
+	if y.scratch, err = os.MkdirTemp(scratch, "tagboat-storm-"); err != nil && scratch != "" {
+		y.scratch, err = os.MkdirTemp("", "tagboat-storm-")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make folder for the storm: %w", err)
+	}
+	for i := range y.work {
+		y.work[i] = filepath.Join(y.scratch, fmt.Sprintf("machine-%d", i))
+		if err = os.MkdirAll(filepath.Join(y.work[i], "dist"), 0o755); err != nil {
+			break
+		}
+		for _, name := range artifactNames {
+			if err = os.WriteFile(filepath.Join(y.work[i], "dist", name), fmt.Appendf(nil, "%s made on machine %d\n", name, i), 0o644); err != nil {
+				break
+			}
+		}
+	}
+	if err != nil {
+		y.close()
+		return nil, fmt.Errorf("make folder for the storm: %w", err)
+	}
+	return y, nil
+}
+
+func (y *yard) close() { os.RemoveAll(y.scratch) }
