@@ -143,6 +143,9 @@ func (x *steps) compare(ctx context.Context) (converge.Outcome, error) {
 	if out := x.compareDraft(); out != nil {
 		return converge.Outcome{}, out
 	}
+	if large := x.tooLarge(); len(large) > 0 {
+		return converge.Outcome{}, halt(problem.Error{Summary: "a crate is larger than its registry takes", Detail: strings.Join(large, "\n"), Hint: "leave files out with `exclude` or `include` in its manifest. Nothing was uploaded by this run"})
+	}
 	there, differ, err := x.compareIndexes(ctx)
 	if err != nil {
 		return converge.Outcome{}, err
@@ -152,6 +155,25 @@ func (x *steps) compare(ctx context.Context) (converge.Outcome, error) {
 			Hint: "a published version cannot be replaced: release a new version. Nothing was uploaded by this run"})
 	}
 	return converge.DoneBecause(fmt.Sprintf("%d versions are in an index already, with our checksums; none differs", there)), nil
+}
+
+// tooLarge describes the crates that a registry would refuse for their size.
+func (x *steps) tooLarge() []string {
+	var out []string
+	for _, c := range x.bill.Crates {
+		for _, r := range c.Registries {
+			limit := int64(x.snap.Config.Registries[r.Name].MaxSize)
+			for _, known := range x.snap.Registries {
+				if known.Name == r.Name && limit == 0 {
+					limit = registry.Kind(known.Kind).Traits().MaxCrate
+				}
+			}
+			if limit > 0 && c.Size > limit {
+				out = append(out, fmt.Sprintf("%s %s: %d bytes, %s takes %d", c.Name, c.Version, c.Size, r.Name, limit))
+			}
+		}
+	}
+	return out
 }
 
 // compareIndexes counts the versions that an index has with our bytes, and describes those that it has with others.

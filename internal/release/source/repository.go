@@ -150,6 +150,15 @@ func (r *Repository) open(ctx context.Context, c *release.Checkout) error {
 	r.zone = z
 	r.mu.Unlock()
 	c.Isolation = z.Isolation()
+	for _, line := range c.Isolation {
+		if gap, ok := strings.CutPrefix(line, "not isolated: "); ok {
+			c.Findings = append(c.Findings, release.Finding{Rule: "isolation", Severity: release.Warn, Summary: "the build zone cannot be enclosed fully here", Detail: gap, Hint: "isolation = \"require\" in [package] of tagboat.toml stops such a run"})
+		}
+	}
+	if wanted := z.Toolchain().Wanted; wanted != "" {
+		c.Findings = append(c.Findings, release.Finding{Rule: "toolchain", Severity: release.Stop, Summary: fmt.Sprintf("the repository asks for toolchain %s, which is not installed", wanted),
+			Detail: "another toolchain packages other bytes", Hint: "rustup toolchain install " + wanted})
+	}
 	run := func(ctx context.Context, dir string, argv ...string) ([]byte, error) {
 		out, err := z.Run(ctx, zone.Command{Dir: dir, Argv: argv})
 		if err == nil {
