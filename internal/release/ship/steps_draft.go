@@ -16,6 +16,7 @@ import (
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/semver"
 )
 
@@ -367,6 +368,12 @@ func (x *steps) public(ctx context.Context) (converge.Outcome, error) {
 	x.keep(rel)
 	if !rel.Draft {
 		return converge.Already("is public: " + rel.HTMLURL), nil
+	}
+	// The last look before it is public: the draft may have been changed since its files were compared.
+	now := release.Ledger{Bill: &x.bill}
+	if now.Miss(observe.Assets(rel)); len(now.Missing) > 0 {
+		return converge.Outcome{}, halt(problem.Error{Summary: "the draft is no longer what the bill says", Detail: "missing or changed: " + strings.Join(now.Missing, ", "),
+			Hint: "somebody changed the draft while the crates were published: look at who, then run again"})
 	}
 	no := false
 	update := forge.Update{Tag: x.snap.Checkout.Tag.Name, Draft: &no, MakeLatest: x.makeLatest()}
