@@ -1,5 +1,5 @@
-// Package cargo knows Rust on disk: a workspace's crates, what they need of each other, what a registry or a consumer
-// would hold against their manifests, and how they become .crate files.
+// Package cargo knows Rust on disk: a workspace's crates, what they need of each other, and what a registry or a consumer
+// would hold against their manifests. Package pack makes them into .crate files.
 //
 // [Load] reads a checkout, [Workspace.Graph] orders its crates, [Lint] and [Workspace.Siblings] judge the manifests.
 // Nothing in this package talks to a registry. Names, versions and positions come from files that others wrote: they
@@ -14,6 +14,9 @@ import (
 
 // CratesIO is the name of the public registry in `publish` and on the command line.
 const CratesIO = "crates-io"
+
+// CratesIOIndex is how cargo names the index of crates.io.
+const CratesIOIndex = "https://github.com/rust-lang/crates.io-index"
 
 // Workspace is one cargo workspace as its files say it is. A single package is a workspace of one.
 type Workspace struct {

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/tagboat/tagboat/internal/cargo"
+	"github.com/tagboat/tagboat/internal/cargo/pack"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/problem"
 )
@@ -115,7 +115,7 @@ func TestHostileBuild(t *testing.T) {
 			if z == nil {
 				return
 			}
-			packed, err := cargo.PackageAll(t.Context(), z, cargo.PackageRequest{Source: repo, Crates: hostileCrates, Out: t.TempDir()})
+			packed, err := pack.All(t.Context(), z, pack.Request{Source: repo, Crates: hostileCrates, Out: t.TempDir()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -202,7 +202,7 @@ func TestHostileBuildCannotChangePackages(t *testing.T) {
 	w := ways()[0]
 	clean := newZone(t, w, b, nil)
 	out := t.TempDir()
-	want, err := cargo.PackageAll(t.Context(), clean, cargo.PackageRequest{Source: repo, Crates: hostileCrates, Out: out, Verify: cargo.Off})
+	want, err := pack.All(t.Context(), clean, pack.Request{Source: repo, Crates: hostileCrates, Out: out, Verify: pack.Off})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestHostileBuildCannotChangePackages(t *testing.T) {
 		z := newZone(t, w, b, map[string]string{"HOSTILE_TAMPER": tc.tamper})
 		out := t.TempDir()
 		for range tc.times {
-			_, err := cargo.PackageAll(t.Context(), z, cargo.PackageRequest{Source: repo, Crates: hostileCrates, Out: out})
+			_, err := pack.All(t.Context(), z, pack.Request{Source: repo, Crates: hostileCrates, Out: out})
 			var p *problem.Error
 			if !errors.As(err, &p) || p.Kind != problem.Stopped || !strings.Contains(p.Summary, tc.summary) {
 				t.Fatalf("%s: packaging: %v", tc.tamper, err)
@@ -243,7 +243,7 @@ func TestHostileConfig(t *testing.T) {
 				return
 			}
 			repo := stage(t, "hostile-config")
-			_, err := cargo.PackageAll(t.Context(), z, cargo.PackageRequest{Source: repo, Crates: []string{"hostile-config"}, Out: t.TempDir()})
+			_, err := pack.All(t.Context(), z, pack.Request{Source: repo, Crates: []string{"hostile-config"}, Out: t.TempDir()})
 			if err != nil {
 				t.Fatal(err)
 			}

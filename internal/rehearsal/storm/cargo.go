@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tagboat/tagboat/internal/cargo"
+	"github.com/tagboat/tagboat/internal/cargo/pack"
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/release"
@@ -68,7 +68,7 @@ func packAll() (map[packing]map[string]parcel, error) {
 	for _, p := range []packing{{}, {forFeed: true}, {later: true}, {true, true}} {
 		all[p] = map[string]parcel{}
 		for _, c := range workspace {
-			made, err := pack(c.name, c.needs, p)
+			made, err := packOne(c.name, c.needs, p)
 			if err != nil {
 				return nil, fmt.Errorf("make crate %s: %w", c.name, err)
 			}
@@ -78,7 +78,7 @@ func packAll() (map[packing]map[string]parcel, error) {
 	return all, nil
 }
 
-func pack(name string, needs []string, p packing) (parcel, error) {
+func packOne(name string, needs []string, p packing) (parcel, error) {
 	var m strings.Builder
 	fmt.Fprintf(&m, "[package]\nedition = \"2021\"\nname = %q\nversion = %q\ndescription = \"A part of the storm's workspace.\"\nreadme = false\nlicense = \"Apache-2.0\"\n", name, version)
 	for _, dep := range needs {
@@ -156,11 +156,11 @@ func (s *source) Checkout(context.Context, release.Request) (release.Checkout, c
 }
 
 // Package takes as long as a build and writes the crates where they were ordered.
-func (s *source) Package(ctx context.Context, order observe.PackageOrder) (*cargo.Packaged, error) {
+func (s *source) Package(ctx context.Context, order observe.PackageOrder) (*pack.Result, error) {
 	t := s.p.trial
 	s.p.packages(order.Registry.Name)
 	made := t.parcels(order.Registry.Name, s.p.later)
-	out := &cargo.Packaged{Rustc: "rustc 1.95.0 (storm)", Cargo: "cargo 1.95.0 (storm)", Isolation: []string{"storm"}, Verified: true}
+	out := &pack.Result{Rustc: "rustc 1.95.0 (storm)", Cargo: "cargo 1.95.0 (storm)", Isolation: []string{"storm"}, Verified: true}
 	for _, name := range order.Crates {
 		if order.Progress != nil {
 			order.Progress(name, "verify")
@@ -173,7 +173,7 @@ func (s *source) Package(ctx context.Context, order observe.PackageOrder) (*carg
 		if err := os.WriteFile(path, p.bytes, 0o644); err != nil {
 			return nil, err
 		}
-		out.Crates = append(out.Crates, cargo.PackagedCrate{Name: name, Version: version, Path: path, SHA256: p.sum, Size: int64(len(p.bytes)), Files: p.files})
+		out.Crates = append(out.Crates, pack.Crate{Name: name, Version: version, Path: path, SHA256: p.sum, Size: int64(len(p.bytes)), Files: p.files})
 	}
 	return out, nil
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tagboat/tagboat/internal/cargo"
+	"github.com/tagboat/tagboat/internal/cargo/pack"
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/converge"
 	"github.com/tagboat/tagboat/internal/forge"
@@ -22,7 +22,7 @@ type Source interface {
 	// Checkout reads the commit that the request names: a clean clone, its configuration, crates, changelog, workflows.
 	Checkout(ctx context.Context, req release.Request) (release.Checkout, config.Config, error)
 	// Package packages and verifies crates of that commit for one registry in the build zone.
-	Package(ctx context.Context, order PackageOrder) (*cargo.Packaged, error)
+	Package(ctx context.Context, order PackageOrder) (*pack.Result, error)
 	// Publish lets cargo itself publish one crate, for publisher = "cargo".
 	Publish(ctx context.Context, order PackageOrder, token secret.Value) error
 }

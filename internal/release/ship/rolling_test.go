@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tagboat/tagboat/internal/cargo"
+	"github.com/tagboat/tagboat/internal/cargo/pack"
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
@@ -28,7 +28,7 @@ func (b built) Checkout(context.Context, release.Request) (release.Checkout, con
 	return release.Checkout{Tag: release.Tag{Name: "v0.1.0", Version: "0.1.0"}, Commit: b.commit}, cfg, nil
 }
 
-func (built) Package(context.Context, observe.PackageOrder) (*cargo.Packaged, error) {
+func (built) Package(context.Context, observe.PackageOrder) (*pack.Result, error) {
 	panic("a rolling build packages nothing")
 }
 

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tagboat/tagboat/internal/cargo"
+	"github.com/tagboat/tagboat/internal/cargo/pack"
 	"github.com/tagboat/tagboat/internal/converge"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
@@ -60,7 +60,7 @@ func (x *steps) pack(ctx context.Context) (converge.Outcome, error) {
 	return converge.DoneBecause(fmt.Sprintf("%d crates with %s", len(bill.Crates), bill.Cargo)), nil
 }
 
-func (x *steps) packFor(ctx context.Context, r release.Registry) (*cargo.Packaged, error) {
+func (x *steps) packFor(ctx context.Context, r release.Registry) (*pack.Result, error) {
 	var names []string
 	for _, c := range x.snap.Checkout.Crates {
 		if slices.Contains(c.Registries, r.Name) {
@@ -84,7 +84,7 @@ func (x *steps) packFor(ctx context.Context, r release.Registry) (*cargo.Package
 }
 
 // enter writes what was packaged for one registry into the bill. Bytes that another registry has too are one entry.
-func (x *steps) enter(bill *release.Bill, files map[string]string, r release.Registry, packed *cargo.Packaged) error {
+func (x *steps) enter(bill *release.Bill, files map[string]string, r release.Registry, packed *pack.Result) error {
 	for _, c := range x.snap.Checkout.Crates {
 		if !slices.Contains(c.Registries, r.Name) {
 			continue
@@ -109,13 +109,13 @@ func (x *steps) enter(bill *release.Bill, files map[string]string, r release.Reg
 	return nil
 }
 
-func find(list []cargo.PackagedCrate, name string) (cargo.PackagedCrate, bool) {
+func find(list []pack.Crate, name string) (pack.Crate, bool) {
 	for _, c := range list {
 		if c.Name == name {
 			return c, true
 		}
 	}
-	return cargo.PackagedCrate{}, false
+	return pack.Crate{}, false
 }
 
 func (x *steps) enterArtifacts(bill *release.Bill, files map[string]string) error {

@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/tagboat/tagboat/internal/cargo"
+	"github.com/tagboat/tagboat/internal/cargo/pack"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/git"
@@ -334,16 +335,16 @@ func workflowFiles(root *os.Root) ([]WorkflowFile, error) {
 }
 
 // Package packages crates of the checkout in its build zone.
-func (r *Repository) Package(ctx context.Context, order observe.PackageOrder) (*cargo.Packaged, error) {
+func (r *Repository) Package(ctx context.Context, order observe.PackageOrder) (*pack.Result, error) {
 	p := r.config.Package
 	indexes := r.indexes()
 	stands, err := r.stands(indexes)
 	if err != nil {
 		return nil, err
 	}
-	req := cargo.PackageRequest{Source: r.clone, Crates: order.Crates, Registry: order.Registry.Name, Indexes: indexes, Stands: stands,
+	req := pack.Request{Source: r.clone, Crates: order.Crates, Registry: order.Registry.Name, Indexes: indexes, Stands: stands,
 		Locked: mode(p.Locked), Verify: mode(p.Verify), Features: p.Features, AllFeatures: p.AllFeatures, NoDefaultFeatures: p.NoDefaultFeatures, Out: order.Out, Progress: order.Progress}
-	return cargo.PackageAll(ctx, r.zone, req)
+	return pack.All(ctx, r.zone, req)
 }
 
 // Publish runs `cargo publish` for one crate, for publisher = "cargo". The crate was verified before, so cargo starts no
@@ -384,11 +385,11 @@ func withToken(env map[string]string, alias string, token secret.Value) map[stri
 // envName is how cargo spells a registry's name in environment variables.
 func envName(alias string) string { return strings.ToUpper(strings.ReplaceAll(alias, "-", "_")) }
 
-func mode(on bool) cargo.Mode {
+func mode(on bool) pack.Mode {
 	if on {
-		return cargo.On
+		return pack.On
 	}
-	return cargo.Off
+	return pack.Off
 }
 
 // stands are the indexes that cargo must read instead of others: those given, and gates for registries that want a token.

@@ -1,4 +1,4 @@
-package cargo_test
+package pack_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/tagboat/tagboat/internal/cargo"
+	"github.com/tagboat/tagboat/internal/cargo/pack"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 // stage makes a git repository of files, or of a sample workspace when src is a folder's name.
 func stage(t *testing.T, src string, files map[string]string) *git.Repo {
 	t.Helper()
-	dir := filepath.Join("..", "..", "testdata", "workspaces", src)
+	dir := filepath.Join("..", "..", "..", "testdata", "workspaces", src)
 	if src == "" {
 		dir = t.TempDir()
 		for name, text := range files {
@@ -97,7 +98,7 @@ func publishable(t *testing.T, z *zone.Zone, repo *git.Repo, registry string) []
 	return names
 }
 
-func sums(p *cargo.Packaged) map[string]string {
+func sums(p *pack.Result) map[string]string {
 	m := map[string]string{}
 	for _, c := range p.Crates {
 		m[c.Name+"@"+c.Version] = c.SHA256
@@ -105,21 +106,21 @@ func sums(p *cargo.Packaged) map[string]string {
 	return m
 }
 
-// What PackageAll makes is byte for byte what cargo publish uploads, and it makes it again in another zone.
-func TestPackageAllMakesWhatCargoPublishes(t *testing.T) {
+// What All makes is byte for byte what cargo publish uploads, and it makes it again in another zone.
+func TestAllMakesWhatCargoPublishes(t *testing.T) {
 	for _, tc := range []struct{ workspace, registry string }{
 		{"mshv", cargo.CratesIO}, {"kitchen-sink", cargo.CratesIO}, {"two-registries", "feed"},
 	} {
 		t.Run(tc.workspace, func(t *testing.T) {
 			twin, index := startTwin(t, registrytwin.Config{Known: func(string) bool { return true }})
 			repo := stage(t, tc.workspace, nil)
-			req := cargo.PackageRequest{Source: repo, Registry: tc.registry, Stands: map[string]string{cargo.CratesIOIndex: index}, Indexes: map[string]string{"feed": index}}
+			req := pack.Request{Source: repo, Registry: tc.registry, Stands: map[string]string{cargo.CratesIOIndex: index}, Indexes: map[string]string{"feed": index}}
 			var seen []map[string]string
 			for range 2 {
 				z := newZone(t)
 				req.Crates = publishable(t, z, repo, tc.registry)
 				req.Out = t.TempDir()
-				p, err := cargo.PackageAll(t.Context(), z, req)
+				p, err := pack.All(t.Context(), z, req)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -147,7 +148,7 @@ func TestPackageAllMakesWhatCargoPublishes(t *testing.T) {
 }
 
 // publishWithCargo runs the real cargo publish, outside of any zone, on samples of our own.
-func publishWithCargo(t *testing.T, repo *git.Repo, req cargo.PackageRequest) {
+func publishWithCargo(t *testing.T, repo *git.Repo, req pack.Request) {
 	t.Helper()
 	argv := []string{"publish", "--locked", "--no-verify"}
 	for _, name := range req.Crates {
@@ -169,7 +170,7 @@ func publishWithCargo(t *testing.T, repo *git.Repo, req cargo.PackageRequest) {
 	}
 }
 
-func checkFiles(t *testing.T, p *cargo.Packaged) {
+func checkFiles(t *testing.T, p *pack.Result) {
 	t.Helper()
 	for _, c := range p.Crates {
 		b, err := os.ReadFile(c.Path)
@@ -210,7 +211,7 @@ func workspaceOf(members ...map[string]string) map[string]string {
 }
 
 // A crate whose sibling was published earlier is packaged against the published one, without a network.
-func TestPackageAllUsesPublishedSiblings(t *testing.T) {
+func TestAllUsesPublishedSiblings(t *testing.T) {
 	files := workspaceOf(
 		member("anchor", "0.2.0", "", "pub fn links() -> u32 { 7 }\n"),
 		member("capstan", "0.5.0", "[dependencies]\nanchor = { path = \"../anchor\", version = \"0.2\" }\n", "pub fn turns() -> u32 { anchor::links() }\n"),
@@ -218,13 +219,13 @@ func TestPackageAllUsesPublishedSiblings(t *testing.T) {
 	repo := stage(t, "", files)
 	twin, index := startTwin(t, registrytwin.Config{})
 	z := newZone(t)
-	req := cargo.PackageRequest{Source: repo, Crates: []string{"capstan"}, Stands: map[string]string{cargo.CratesIOIndex: index}, Out: t.TempDir()}
-	_, err := cargo.PackageAll(t.Context(), z, req)
+	req := pack.Request{Source: repo, Crates: []string{"capstan"}, Stands: map[string]string{cargo.CratesIOIndex: index}, Out: t.TempDir()}
+	_, err := pack.All(t.Context(), z, req)
 	if err == nil || !strings.Contains(err.Error(), "no matching package named `anchor` found") {
 		t.Fatalf("with anchor unpublished: %v", err)
 	}
-	publishWithCargo(t, lockedRepo(t, repo), cargo.PackageRequest{Crates: []string{"anchor"}, Stands: map[string]string{cargo.CratesIOIndex: index}})
-	p, err := cargo.PackageAll(t.Context(), z, req)
+	publishWithCargo(t, lockedRepo(t, repo), pack.Request{Crates: []string{"anchor"}, Stands: map[string]string{cargo.CratesIOIndex: index}})
+	p, err := pack.All(t.Context(), z, req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +266,7 @@ func lockedRepo(t *testing.T, repo *git.Repo) *git.Repo {
 }
 
 // inCrate returns one file of a .crate.
-func inCrate(t *testing.T, c cargo.PackagedCrate, name string) string {
+func inCrate(t *testing.T, c pack.Crate, name string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "tar", "-xOzf", c.Path, c.Name+"-"+c.Version+"/"+name).Output()
 	if err != nil {
@@ -275,7 +276,7 @@ func inCrate(t *testing.T, c cargo.PackagedCrate, name string) string {
 }
 
 // Failures that a person can mend say how.
-func TestPackageAllExplains(t *testing.T) {
+func TestAllExplains(t *testing.T) {
 	lock := func(version string) map[string]string {
 		return map[string]string{"Cargo.lock": "version = 4\n\n[[package]]\nname = \"anchor\"\nversion = \"" + version + "\"\n"}
 	}
@@ -295,7 +296,7 @@ func TestPackageAllExplains(t *testing.T) {
 			[]string{"does not allow this registry"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := cargo.PackageAll(t.Context(), newZone(t), cargo.PackageRequest{Source: stage(t, "", tc.files), Crates: []string{"anchor"}, Out: t.TempDir()})
+			_, err := pack.All(t.Context(), newZone(t), pack.Request{Source: stage(t, "", tc.files), Crates: []string{"anchor"}, Out: t.TempDir()})
 			var p *problem.Error
 			if !errors.As(err, &p) || p.Kind != tc.kind {
 				t.Fatalf("got %v", err)
@@ -311,20 +312,20 @@ func TestPackageAllExplains(t *testing.T) {
 }
 
 // The progress names each crate and what happens to it, and an unverified result says so.
-func TestPackageAllProgress(t *testing.T) {
+func TestAllProgress(t *testing.T) {
 	repo := stage(t, "", workspaceOf(member("anchor", "0.2.0", "", "")))
 	var seen []string
-	req := cargo.PackageRequest{Source: repo, Crates: []string{"anchor"}, Out: t.TempDir(), Progress: func(crate, phase string) { seen = append(seen, crate+": "+phase) }}
+	req := pack.Request{Source: repo, Crates: []string{"anchor"}, Out: t.TempDir(), Progress: func(crate, phase string) { seen = append(seen, crate+": "+phase) }}
 	z := newZone(t)
-	if _, err := cargo.PackageAll(t.Context(), z, req); err != nil {
+	if _, err := pack.All(t.Context(), z, req); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{": fetch", "anchor: package", "anchor: package", "anchor: verify", "anchor: compile anchor 0.2.0"}
 	if !slices.Equal(seen, want) {
 		t.Errorf("progress\n got %q\nwant %q", seen, want)
 	}
-	req.Verify = cargo.Off
-	p, err := cargo.PackageAll(t.Context(), z, req)
+	req.Verify = pack.Off
+	p, err := pack.All(t.Context(), z, req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,6 @@
-package cargo
+// Package pack makes the .crate files of a workspace inside the build zone: it fetches dependencies, lets cargo package
+// and verify, and takes the files out before any code of a crate has run.
+package pack
 
 import (
 	"cmp"
@@ -10,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tagboat/tagboat/internal/cargo"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
@@ -25,14 +28,14 @@ const (
 	Off
 )
 
-// PackageRequest says what to package.
-type PackageRequest struct {
+// Request says what to package, and how.
+type Request struct {
 	Source   *git.Repo // a clean clone at the commit
 	Crates   []string  // names of the members to package; those among them that need each other may be unpublished
-	Registry string    // alias of the registry that they go to; "" and CratesIO are crates.io
+	Registry string    // alias of the registry that they go to; "" and cargo.CratesIO are crates.io
 
 	Indexes map[string]string // alias -> index; told to cargo by environment, never in files
-	// Stands says what cargo reads instead of an index: the index ("sparse+https://..." or CratesIOIndex) -> another one
+	// Stands says what cargo reads instead of an index: the index ("sparse+https://..." or cargo.CratesIOIndex) -> another one
 	// ("sparse+http://..."), such as a gate that adds a token, or an embedded registry. It does not change the packages.
 	Stands map[string]string
 
@@ -45,9 +48,9 @@ type PackageRequest struct {
 	Progress                       func(crate, phase string) // phase is "fetch", "package", "verify" or "compile NAME VERSION"; crate may be ""
 }
 
-// Packaged is the result: the crates in the order in which cargo packaged them, and what made them.
-type Packaged struct {
-	Crates    []PackagedCrate
+// Result holds the crates in the order in which cargo packaged them, and what made them.
+type Result struct {
+	Crates    []Crate
 	Rustc     string   // as `rustc --version` prints it
 	Cargo     string   // as `cargo --version` prints it
 	Isolation []string // of the zone
@@ -55,8 +58,8 @@ type Packaged struct {
 	LockMade  bool     // the commit has no usable Cargo.lock: dependencies were chosen today, and may be others tomorrow
 }
 
-// PackagedCrate is one .crate file.
-type PackagedCrate struct {
+// Crate is one .crate file.
+type Crate struct {
 	Name, Version string
 	Path          string // of the .crate file, in Out
 	SHA256        string // hex
@@ -64,22 +67,22 @@ type PackagedCrate struct {
 	Files         []string // paths inside the crate, without the leading name-version/
 }
 
-// PackageAll packages crates of one workspace inside the zone, verifies that each builds from its packaged sources, and
+// All packages crates of one workspace inside the zone, verifies that each builds from its packaged sources, and
 // leaves the .crate files in req.Out. They are what `cargo publish` would upload, and the same commit, toolchain and
 // Cargo.lock give the same bytes again, whatever the registries hold by then.
 //
 // Only fetching dependencies has a network, and it runs no code of any crate. The .crate files are taken out of the zone
 // before the first build script starts; the verification packages once more and must come to the same bytes. What an
 // earlier call left in the zone is removed first.
-func PackageAll(ctx context.Context, z *zone.Zone, req PackageRequest) (*Packaged, error) {
+func All(ctx context.Context, z *zone.Zone, req Request) (*Result, error) {
 	if len(req.Crates) == 0 {
-		return &Packaged{Verified: req.Verify == On, Isolation: z.Isolation()}, nil
+		return &Result{Verified: req.Verify == On, Isolation: z.Isolation()}, nil
 	}
 	if err := z.Reset(); err != nil {
 		return nil, err
 	}
 	p := &packer{zone: z, req: req}
-	result := &Packaged{Isolation: z.Isolation()}
+	result := &Result{Isolation: z.Isolation()}
 	if err := p.versions(ctx, result); err != nil {
 		return nil, err
 	}
@@ -88,7 +91,7 @@ func PackageAll(ctx context.Context, z *zone.Zone, req PackageRequest) (*Package
 		return nil, err
 	}
 	defer os.RemoveAll(p.dir)
-	if p.workspace, err = Load(ctx, p.metadata, p.dir); err != nil {
+	if p.workspace, err = cargo.Load(ctx, p.metadata, p.dir); err != nil {
 		return nil, err
 	}
 	if err := p.fetch(ctx, result); err != nil {
@@ -114,13 +117,13 @@ func PackageAll(ctx context.Context, z *zone.Zone, req PackageRequest) (*Package
 // packer is one packaging under way.
 type packer struct {
 	zone      *zone.Zone
-	req       PackageRequest
-	workspace *Workspace
+	req       Request
+	workspace *cargo.Workspace
 	dir       string // the sources inside the zone, read-only there
 }
 
 // versions asks for the toolchain's versions, outside of the checkout, and refuses one that cannot package workspaces.
-func (p *packer) versions(ctx context.Context, result *Packaged) error {
+func (p *packer) versions(ctx context.Context, result *Result) error {
 	for _, v := range []struct {
 		program string
 		to      *string
@@ -131,11 +134,11 @@ func (p *packer) versions(ctx context.Context, result *Packaged) error {
 		}
 		*v.to = strings.TrimSpace(string(out.Stdout))
 	}
-	version, err := ParseCargoVersion(result.Cargo)
+	version, err := cargo.ParseCargoVersion(result.Cargo)
 	if err != nil {
 		return err
 	}
-	if bad := ToolchainProblem(version); bad != nil {
+	if bad := cargo.ToolchainProblem(version); bad != nil {
 		return bad
 	}
 	return nil
@@ -148,7 +151,7 @@ func (p *packer) metadata(ctx context.Context, dir string, argv ...string) ([]by
 }
 
 // fetch downloads every dependency into the zone's cargo home, so that all later phases need no network.
-func (p *packer) fetch(ctx context.Context, result *Packaged) error {
+func (p *packer) fetch(ctx context.Context, result *Result) error {
 	p.progress("", "fetch")
 	if !p.workspace.HasLock || p.req.Locked == Off {
 		changed, err := p.makeLock(ctx)
@@ -258,9 +261,9 @@ func (p *packer) alias(index string) string {
 }
 
 // complete fails where cargo left a wanted crate out.
-func (p *packer) complete(made []PackagedCrate) error {
+func (p *packer) complete(made []Crate) error {
 	for _, name := range p.req.Crates {
-		if !slices.ContainsFunc(made, func(c PackagedCrate) bool { return c.Name == name }) {
+		if !slices.ContainsFunc(made, func(c Crate) bool { return c.Name == name }) {
 			return fmt.Errorf("package %s: cargo did not package it and said nothing", name)
 		}
 	}
@@ -268,7 +271,7 @@ func (p *packer) complete(made []PackagedCrate) error {
 }
 
 // same compares what the verification packaged with what was taken out before it.
-func (p *packer) same(taken []PackagedCrate, verified []madeCrate) error {
+func (p *packer) same(taken []Crate, verified []madeCrate) error {
 	for _, c := range taken {
 		sum, size, err := sumOf(p.zone, "verify", madeCrate{c.Name, c.Version})
 		if err != nil {
@@ -290,7 +293,7 @@ func (p *packer) same(taken []PackagedCrate, verified []madeCrate) error {
 }
 
 // unpackedSame compares the sources that siblings were built against with the packages that they came from.
-func (p *packer) unpackedSame(taken []PackagedCrate) error {
+func (p *packer) unpackedSame(taken []Crate) error {
 	root, err := os.OpenRoot(p.zone.CargoHome())
 	if err != nil {
 		return fmt.Errorf("read the zone's cargo home: %w", err)

@@ -1,4 +1,4 @@
-package cargo
+package pack
 
 import (
 	"archive/tar"
@@ -25,8 +25,8 @@ const (
 )
 
 // collect takes the crates that cargo packaged out of the zone.
-func collect(z *zone.Zone, target string, made []madeCrate, to string) ([]PackagedCrate, error) {
-	var crates []PackagedCrate
+func collect(z *zone.Zone, target string, made []madeCrate, to string) ([]Crate, error) {
+	var crates []Crate
 	for _, m := range made {
 		c, err := take(z, target, m, to)
 		if err != nil {
@@ -38,8 +38,8 @@ func collect(z *zone.Zone, target string, made []madeCrate, to string) ([]Packag
 }
 
 // take copies one .crate and reads its list of files from the copy.
-func take(z *zone.Zone, target string, m madeCrate, to string) (PackagedCrate, error) {
-	c := PackagedCrate{Name: m.name, Version: m.version}
+func take(z *zone.Zone, target string, m madeCrate, to string) (Crate, error) {
+	c := Crate{Name: m.name, Version: m.version}
 	src, err := openMade(z, target, m)
 	if err != nil {
 		return c, err
@@ -130,7 +130,7 @@ func list(r io.Reader, prefix string) ([]string, error) {
 }
 
 // changedFile returns the first file of a crate that is not in dir as the crate has it, "" when all are.
-func changedFile(root *os.Root, dir string, c PackagedCrate) (string, error) {
+func changedFile(root *os.Root, dir string, c Crate) (string, error) {
 	f, err := os.Open(c.Path)
 	if err != nil {
 		return "", err

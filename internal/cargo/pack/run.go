@@ -1,4 +1,4 @@
-package cargo
+package pack
 
 import (
 	"cmp"
@@ -13,12 +13,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tagboat/tagboat/internal/cargo"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/problem"
 )
-
-// CratesIOIndex is how cargo names the index of crates.io.
-const CratesIOIndex = "https://github.com/rust-lang/crates.io-index"
 
 // open runs cargo with the network, to fetch.
 func (p *packer) open(ctx context.Context, dir string, args ...string) error {
@@ -62,11 +60,11 @@ func (p *packer) cargoPackage(ctx context.Context, target string, flags ...strin
 // A replaced registry is named by the index that stands for it, because cargo looks behind a replaced source only for
 // siblings of that very index.
 func (p *packer) destination() []string {
-	name, index := p.req.Registry, CratesIOIndex
+	name, index := p.req.Registry, cargo.CratesIOIndex
 	if name == "" {
-		name = CratesIO
+		name = cargo.CratesIO
 	}
-	if name != CratesIO {
+	if name != cargo.CratesIO {
 		index = cmp.Or(p.req.Indexes[name], p.workspace.Registries[name])
 	}
 	if stand := p.req.Stands[index]; stand != "" {
@@ -80,8 +78,8 @@ func (p *packer) destination() []string {
 func (p *packer) replacement() []string {
 	var args []string
 	for i, index := range slices.Sorted(maps.Keys(p.req.Stands)) {
-		source, stand := CratesIO, fmt.Sprintf("tagboat-stand-%d", i)
-		if index != CratesIOIndex {
+		source, stand := cargo.CratesIO, fmt.Sprintf("tagboat-stand-%d", i)
+		if index != cargo.CratesIOIndex {
 			source = fmt.Sprintf("tagboat-stood-for-%d", i)
 			args = append(args, "--config", "source."+source+".registry="+strconv.Quote(index))
 		}
@@ -96,7 +94,7 @@ func (p *packer) env(target string) map[string]string {
 	dir := filepath.Join(p.zone.Target(), target)
 	env := map[string]string{"CARGO_TARGET_DIR": dir, "CARGO_BUILD_BUILD_DIR": dir}
 	for alias, index := range p.req.Indexes {
-		if alias != CratesIO {
+		if alias != cargo.CratesIO {
 			env["CARGO_REGISTRIES_"+strings.ToUpper(strings.ReplaceAll(alias, "-", "_"))+"_INDEX"] = index
 		}
 	}
