@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 
@@ -181,7 +182,7 @@ func (x *steps) put(ctx context.Context, u upload) (converge.Outcome, error) {
 			return converge.Outcome{}, halt(problem.Error{Summary: fmt.Sprintf("the public release holds %s with other bytes", u.name), Detail: fmt.Sprintf("ours   sha256 %s\nthere  %s", u.sum, there.Digest),
 				Hint: "assets of a public release are never replaced"})
 		}
-		if err := x.world.Forge.DeleteAsset(ctx, there.ID); err != nil && !forge.IsNotFound(err) {
+		if err := x.remove(ctx, there.ID); err != nil {
 			return converge.Outcome{}, err
 		}
 	}
@@ -222,6 +223,18 @@ func (x *steps) distrust() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.stale = true
+}
+
+// remove deletes an asset, from what is known of the release too: the next one of its name is another asset.
+func (x *steps) remove(ctx context.Context, id int64) error {
+	if err := x.world.Forge.DeleteAsset(ctx, id); err != nil && !forge.IsNotFound(err) {
+		x.distrust()
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.release.Assets = slices.DeleteFunc(slices.Clone(x.release.Assets), func(a forge.Asset) bool { return a.ID == id })
+	return nil
 }
 
 func (x *steps) currentRelease() forge.Release {
@@ -316,7 +329,7 @@ func (x *steps) putBill(ctx context.Context) (converge.Outcome, error) {
 	}
 	defer x.distrust()
 	if old != nil {
-		if err := x.world.Forge.DeleteAsset(ctx, old.ID); err != nil && !forge.IsNotFound(err) {
+		if err := x.remove(ctx, old.ID); err != nil {
 			return converge.Outcome{}, err
 		}
 	}
