@@ -202,9 +202,13 @@ func observeRemote(ctx context.Context, w World, s release.Snapshot) (release.Re
 			return nil
 		}
 		issues, err := w.Forge.OpenIssues(ctx, s.Config.Blockers.Label)
-		if err != nil {
+		var fe *forge.Error
+		switch {
+		case ctx.Err() != nil, errors.As(err, &fe) && fe.Retryable():
+			return err // a fault of the world: trying again helps, and no person has to decide
+		case err != nil:
 			r.BlockersError = err.Error()
-			return ctx.Err()
+			return nil
 		}
 		for _, i := range issues {
 			r.Blockers = append(r.Blockers, release.Issue{Number: i.Number, Title: i.Title, URL: i.URL})
