@@ -56,13 +56,16 @@ func main() {
 //	run CODE ARGS...   tagboat in $WORK, which must end with that exit code; no output may hold a token
 //	world ...          the outside world, see the table in this file
 //	git ARGS...        git in the checkout, with a fixed identity
-//	json FILE|stdout EXPR WANT   one value of a JSON document: .problems[0].summary
+//	json FILE EXPR WANT   one value of a JSON document fits a pattern: .problems[0].summary
+//	documents FILE     it is exactly one JSON document with a schema
+//	terminal CODE ARGS...   run with a terminal; what it shows is stdout
+//	disk [KIB]         a full disk for the runs that follow
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"), RequireUniqueNames: true, UpdateScripts: os.Getenv("UPDATE") != "",
 		Setup: setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"run": run, "world": world, "git": git, "json": jsonValue, "documents": documents,
+			"run": run, "world": world, "git": git, "json": jsonValue, "documents": documents, "terminal": terminal, "disk": disk,
 		},
 	})
 }
@@ -201,6 +204,10 @@ var worldCommands = map[string]struct {
 		}
 		return s.world.SwapAsset(ctx, a[0], a[1], content)
 	}},
+	// forge TAG ASSET: the bill tells the sum of what the draft holds, written by somebody without the credential
+	"forge": {2, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		return s.world.ForgeBill(ctx, a[0], a[1])
+	}},
 	// stop REGISTRY
 	"stop": {1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
 		return s.world.StopFeed(a[0])
@@ -330,5 +337,32 @@ func documents(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if (n == 1) == neg {
 		ts.Fatalf("%d documents", n)
+	}
+}
+
+// Every command says in its help how it is used.
+func TestHelp(t *testing.T) {
+	help := func(args ...string) string {
+		var out strings.Builder
+		if code := cli.Main(t.Context(), append(args, "--help"), nil, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &out}); code != 0 {
+			t.Errorf("%q --help: exit code %d", args, code)
+		}
+		return out.String()
+	}
+	_, list, _ := strings.Cut(help(), "Available Commands:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	commands := 0
+	for line := range strings.Lines(list) {
+		name := strings.Fields(line)[0]
+		if name == "help" || name == "completion" {
+			continue // the command line library's own
+		}
+		commands++
+		if text := help(name); !strings.Contains(text, "Examples:\n  ") {
+			t.Errorf("tagboat %s --help has no example:\n%s", name, text)
+		}
+	}
+	if commands < 6 {
+		t.Errorf("%d commands in the help:\n%s", commands, list)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -152,4 +154,36 @@ func (w *World) SwapAsset(ctx context.Context, tag, name string, content []byte)
 		return io.NopCloser(strings.NewReader(string(content))), nil
 	}})
 	return err
+}
+
+// ForgeBill rewrites the bill so that it tells the digest and the size of what the release holds under an asset's name,
+// as somebody would who may write releases and has no credential of a registry.
+func (w *World) ForgeBill(ctx context.Context, tag, name string) error {
+	client, _, bill, err := w.asset(ctx, tag, release.BillName)
+	if err != nil {
+		return err
+	}
+	_, _, crate, err := w.asset(ctx, tag, name)
+	if err != nil {
+		return err
+	}
+	body, err := client.DownloadAsset(ctx, bill)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	var b release.Bill
+	if err := json.NewDecoder(body).Decode(&b); err != nil {
+		return err
+	}
+	c := b.ByAsset(name)
+	if c == nil {
+		return fmt.Errorf("the bill has no %s", name)
+	}
+	c.SHA256, c.Size = strings.TrimPrefix(crate.Digest, "sha256:"), crate.Size
+	text, err := b.Encode()
+	if err != nil {
+		return err
+	}
+	return w.SwapAsset(ctx, tag, release.BillName, text)
 }
