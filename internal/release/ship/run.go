@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/tagboat/tagboat/internal/converge"
+	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/observe"
 )
@@ -58,9 +60,23 @@ func Converge(ctx context.Context, w observe.World, req release.Request, o Optio
 			return out, err
 		}
 	}
+	do := run.Do
+	run.Do = func(ctx context.Context, step converge.Step) (converge.Outcome, error) {
+		out, err := do(ctx, step)
+		return out, explainDisk(err)
+	}
 	res := run.Run(ctx, p.Plan)
 	finish(&r, res, x, p.Half)
 	return &r, res.Err()
+}
+
+// explainDisk says what to do about a full disk, wherever a step met it.
+func explainDisk(err error) error {
+	if len(problem.All(err)) > 0 || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	return &problem.Error{Kind: problem.Failed, Summary: "the disk is full", Detail: err.Error(), Err: err,
+		Hint: "free disk space, or point RUNNER_TEMP or TMPDIR at a larger file system, and run again"}
 }
 
 // parallel is how many steps go on at the same time.
@@ -114,7 +130,7 @@ func finish(r *release.Report, res converge.Result, x *steps, half release.Half)
 		r.Outcome = release.Failed
 	}
 	if sum.Interrupted {
-		r.Problems = append(r.Problems, release.ReportProblem{Summary: "the run was interrupted", Detail: doneSoFar(r), Hint: "run it again: it goes on where it was"})
+		r.Problems = append(r.Problems, release.ReportProblem{Summary: "the run was interrupted", Detail: doneSoFar(r), Hint: "run it again: it looks at every step first and goes on where it was"})
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -128,13 +144,21 @@ func finish(r *release.Report, res converge.Result, x *steps, half release.Half)
 	r.RunURL, r.Warnings = x.run.HTMLURL, x.warnings
 }
 
-// doneSoFar says what cannot be taken back.
+// doneSoFar says what cannot be taken back, and what may have happened all the same: an upload whose answer never came.
 func doneSoFar(r *release.Report) string {
-	published := 0
+	done, open := 0, 0
 	for _, s := range r.Steps {
-		if s.Kind == release.KindPublish && s.Outcome == string(converge.StateDone) {
-			published++
+		switch {
+		case s.Kind != release.KindPublish:
+		case s.Outcome == string(converge.StateDone):
+			done++
+		case s.Outcome == string(converge.StateFailed):
+			open++
 		}
 	}
-	return fmt.Sprintf("%d uploads to registries are done; the rest was not begun or is looked at again", published)
+	text := fmt.Sprintf("%d uploads to registries are done", done)
+	if open > 0 {
+		text += fmt.Sprintf("; %d had begun, and the registry may have accepted them", open)
+	}
+	return text + "; the rest was not begun"
 }

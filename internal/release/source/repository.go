@@ -75,7 +75,7 @@ func (r *Repository) Checkout(ctx context.Context, req release.Request) (release
 		return c, cfg, err
 	}
 	if r.clone, err = r.Repo.CloneAt(ctx, c.Commit, filepath.Join(r.Scratch, "source")); err != nil {
-		return c, cfg, err
+		return c, cfg, unclonable(err, c.Commit)
 	}
 	r.config = cfg
 	if err := r.open(ctx, &c); err != nil {
@@ -86,6 +86,16 @@ func (r *Repository) Checkout(ctx context.Context, req release.Request) (release
 	}
 	err = r.readTexts(&c)
 	return c, r.config, err
+}
+
+// unclonable explains a clone that git could not make: of a commit that is here, mostly for want of space.
+func unclonable(err error, commit string) error {
+	var ge *git.Error
+	if !errors.As(err, &ge) || ge.Exit < 0 {
+		return err
+	}
+	return &problem.Error{Kind: problem.Failed, Summary: "cannot make a clean clone of " + release.Short(commit), Err: err,
+		Hint: "is the disk full? RUNNER_TEMP or TMPDIR can name a folder on a larger one"}
 }
 
 // configAt reads tagboat.toml as a commit has it; without one the defaults hold.
