@@ -64,6 +64,18 @@ func releaseDenied(err error, what string) error {
 	return halt(problem.Error{Summary: "the token may not " + what, Detail: detail, Hint: "the job needs `permissions: contents: write`", Err: err})
 }
 
+// isGone tells a release that is not there any more from one that the token may not change: GitHub answers 404 to
+// writing to either.
+func (x *steps) isGone(ctx context.Context, rel forge.Release) bool {
+	_, err := x.world.Forge.Release(ctx, rel.ID)
+	return forge.IsNotFound(err)
+}
+
+func (x *steps) vanished(err error) error {
+	return &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("the draft release of %s is gone", x.snap.Checkout.Tag.Name), Detail: "it was deleted while this run worked on it", Err: err,
+		Hint: "run again: the draft is made anew, and what is published is not uploaded twice"}
+}
+
 func (x *steps) keep(rel forge.Release) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -203,6 +215,9 @@ func (x *steps) send(ctx context.Context, rel forge.Release, u upload) error {
 		x.distrust()
 		if forge.IsConflict(err) {
 			return &transient{err} // look again: the digest decides
+		}
+		if forge.IsNotFound(err) && x.isGone(ctx, rel) {
+			return x.vanished(err)
 		}
 		return releaseDenied(err, "upload release assets")
 	}
@@ -390,7 +405,9 @@ func (x *steps) public(ctx context.Context) (converge.Outcome, error) {
 	}
 	no := false
 	update := forge.Update{Tag: x.snap.Checkout.Tag.Name, Draft: &no, MakeLatest: x.makeLatest()}
-	if _, err := x.world.Forge.UpdateRelease(ctx, rel.ID, update); err != nil {
+	if _, err := x.world.Forge.UpdateRelease(ctx, rel.ID, update); forge.IsNotFound(err) {
+		return converge.Outcome{}, x.vanished(err)
+	} else if err != nil {
 		return converge.Outcome{}, releaseDenied(err, "publish the release")
 	}
 	if rel, err = x.findRelease(ctx); err != nil {
