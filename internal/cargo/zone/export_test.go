@@ -1,14 +1,16 @@
 package zone
 
+import "github.com/tagboat/tagboat/internal/cargo/cage"
+
 // Ways of isolation, for tests that must see each of them on a machine that can do better.
 const (
-	Bare       = bare
-	UserSpaces = userSpaces
-	RootSpaces = rootSpaces
+	Bare       = cage.Bare
+	UserSpaces = cage.UserSpaces
+	RootSpaces = cage.RootSpaces
 )
 
 // Only limits a zone to a way of isolation.
-func Only(c Config, l level) Config {
+func Only(c Config, l cage.Level) Config {
 	c.weak = weakness{Level: l, Limited: true}
 	return c
 }
@@ -20,7 +22,7 @@ func Without(c Config, kernel, user bool) Config {
 }
 
 // Way returns how a zone isolates.
-func (z *Zone) Way() level { return z.level }
+func (z *Zone) Way() cage.Level { return z.level }
 
 // LinkTree makes a toolchain reachable elsewhere.
 var LinkTree = linkTree

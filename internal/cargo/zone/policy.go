@@ -1,59 +1,21 @@
 package zone
 
 import (
-	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-)
 
-// childName is argv[0] of our re-executions. The policy travels over a pipe, never by argument or environment, which
-// anyone on the machine might read.
-const childName = "tagboat-zone"
-
-// level is how the child shuts the program in.
-type level int
-
-const (
-	bare       level = iota // Landlock and seccomp alone, with a supervisor that reaps what is left
-	userSpaces              // namespaces through an unprivileged user namespace
-	rootSpaces              // namespaces as root
+	"github.com/tagboat/tagboat/internal/cargo/cage"
 )
 
 // weakness lets tests see each way of isolation on a machine that can do better.
 type weakness struct {
-	Level    level // at most this level
-	Limited  bool  // Level counts
-	NoUser   bool  // stay who we are
-	NoKernel bool  // no Landlock, no seccomp
-}
-
-// policy is all that the child needs to know. It holds no secret.
-type policy struct {
-	Level    level    `json:"level"`
-	Stage    int      `json:"stage"` // 1 is the supervisor of a bare program
-	Root     string   `json:"root"`  // where to build the program's view of the file system
-	Dir      string   `json:"dir"`
-	Argv     []string `json:"argv"` // empty: a probe that applies everything and ends
-	Env      []string `json:"env"`
-	UID      int      `json:"uid"` // -1: stay
-	GID      int      `json:"gid"`
-	Read     []string `json:"read"`  // read and execute
-	Write    []string `json:"write"` // folders to read, write and execute
-	Ports    []uint16 `json:"ports"` // TCP ports to connect to
-	Closed   bool     `json:"closed"`
-	NoKernel bool     `json:"no_kernel"`
-}
-
-// report is what the child tells the parent before the program starts. Error is set when it never starts.
-type report struct {
-	Closed   []string `json:"closed"`   // layers that are in force, for Isolation
-	Landlock int      `json:"landlock"` // ABI, 0 for none
-	Seccomp  bool     `json:"seccomp"`
-	Proc     bool     `json:"proc"` // the program's /proc shows its own processes only
-	Error    string   `json:"error,omitempty"`
-	Missing  bool     `json:"missing,omitempty"` // the error is a program that is not there
+	Level    cage.Level // at most this level
+	Limited  bool       // Level counts
+	NoUser   bool       // stay who we are
+	NoKernel bool       // no Landlock, no seccomp
 }
 
 // systemRead are the system's programs and libraries and the few settings that a compiler and a TLS client read.
@@ -64,37 +26,25 @@ var systemRead = []string{
 	"/etc/services", "/etc/protocols", "/etc/localtime",
 }
 
-// devices are the device files of the zone.
-var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
-
-// procFiles are what may be read of /proc where it shows other people's processes too.
-var procFiles = []string{
-	"/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/version", "/proc/filesystems", "/proc/sys/vm/overcommit_memory",
-	"/proc/sys/kernel/osrelease", "/proc/sys/kernel/ostype",
-}
-
 // policy turns a command into what the child must do.
-func (z *Zone) policy(c Command) (policy, error) {
+func (z *Zone) policy(c Command) (cage.Policy, error) {
 	env, ports, err := z.environ(c)
 	if err != nil {
-		return policy{}, err
+		return cage.Policy{}, err
 	}
 	dir := c.Dir
 	if dir == "" {
 		dir = z.Home()
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
-		return policy{}, err
+		return cage.Policy{}, err
 	}
 	if within(z.dir, []string{dir}) {
-		return policy{}, fmt.Errorf("run in the build zone: the working folder %s holds the zone itself, and all of it would be readable", dir)
+		return cage.Policy{}, fmt.Errorf("run in the build zone: the working folder %s holds the zone itself, and all of it would be readable", dir)
 	}
-	p := policy{
+	p := cage.Policy{
 		Level: z.level, Root: filepath.Join(z.dir, "root"), Dir: dir, Argv: c.Argv, Env: env, UID: z.uid, GID: z.gid,
 		Closed: c.Network == Closed, NoKernel: z.config.weak.NoKernel,
-	}
-	if z.level == bare {
-		p.Stage = 1
 	}
 	p.Read = append(p.Read, systemRead...)
 	p.Read = append(p.Read, z.toolchain.Sysroot)
@@ -152,4 +102,15 @@ func within(path string, dirs []string) bool {
 	return false
 }
 
-func (p policy) encode() ([]byte, error) { return json.Marshal(p) }
+// reachable reports whether other users may enter every folder on the way to path.
+func reachable(path string) bool {
+	for dir := path; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+	}
+}

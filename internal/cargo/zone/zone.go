@@ -1,9 +1,8 @@
 // Package zone runs foreign programs (cargo, rustc, build scripts, proc macros) with nothing to steal.
 //
 // A zone is a folder tree of its own, a user of its own where tagboat is root, and an environment built from an
-// allow-list. Each program that runs in it is started through a re-execution of this binary (see Main), which closes
-// inherited descriptors, enters namespaces where the system permits, applies Landlock and a seccomp filter, and only
-// then executes the program. Isolation says what is closed on this machine and what is not.
+// allow-list. Each program that runs in it is started through a re-execution of this binary (see Main and package cage),
+// which shuts it in before it executes it. Isolation says what is closed on this machine and what is not.
 //
 // The zone reads the system's programs and libraries, the Rust toolchain, and the folders named in Config.Mounts. It
 // writes its own folders and nothing else. With the network Closed no socket can be made at all.
@@ -19,8 +18,13 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/tagboat/tagboat/internal/cargo/cage"
 	"github.com/tagboat/tagboat/internal/problem"
 )
+
+// Main must be the first call of main, and of TestMain in packages that start a zone. In an ordinary process it returns
+// at once. In a zone's child it applies the policy, executes the program and never returns.
+func Main() { cage.Main() }
 
 // Network says whether a program in the zone may open connections.
 type Network int
@@ -96,7 +100,7 @@ type Zone struct {
 	config    Config
 	dir       string
 	uid, gid  int // -1: as ourselves
-	level     level
+	level     cage.Level
 	toolchain Toolchain
 	isolation []string
 	imports   sync.Mutex
@@ -226,6 +230,29 @@ func (z *Zone) Run(ctx context.Context, c Command) (Output, error) {
 		return Output{}, err
 	}
 	return z.start(ctx, p, c.Line)
+}
+
+// start runs the program of p.
+func (z *Zone) start(ctx context.Context, p cage.Policy, line func(string)) (Output, error) {
+	if z.level == cage.Bare && z.uid >= 0 && !within(p.Dir, p.Write) && !within(p.Dir, []string{filepath.Join(z.dir, "src")}) && !reachable(p.Dir) {
+		dir, err := z.Import(p.Dir)
+		if err != nil {
+			return Output{}, err
+		}
+		defer os.RemoveAll(dir)
+		p.Dir = dir
+	}
+	ran, report, err := cage.Run(ctx, p, line)
+	out := Output{Argv: p.Argv, Stdout: ran.Stdout, Stderr: ran.Stderr, Exit: ran.Exit}
+	switch {
+	case err != nil:
+		return out, err
+	case report.Missing:
+		return out, notInstalled(p.Argv[0], errors.New(report.Error))
+	case report.Error != "":
+		return out, fmt.Errorf("start %s in the build zone: %s", p.Argv[0], report.Error)
+	}
+	return out, nil
 }
 
 // Close removes the zone's folders, also those that its programs made read-only. It may be called twice.

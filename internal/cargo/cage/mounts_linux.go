@@ -1,4 +1,4 @@
-package zone
+package cage
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 // folders, a few devices, a /proc with the program's own processes, and nothing else. Paths stay what they are outside.
 func (c *child) spaces() error {
 	p := &c.policy
-	if p.Level == bare {
+	if p.Level == Bare {
 		return nil
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
@@ -115,7 +115,7 @@ func (c *child) writeEtc() error {
 	if uid < 0 {
 		uid, gid = os.Getuid(), os.Getgid()
 	}
-	home := lookup(c.policy.Env)["HOME"]
+	home := value(c.policy.Env, "HOME")
 	etc := filepath.Join(c.policy.Root, "etc")
 	if err := os.MkdirAll(etc, 0o755); err != nil {
 		return err
