@@ -3,6 +3,7 @@ package release
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/problem"
@@ -20,7 +21,10 @@ func (f TagForm) PerCrate() bool { return strings.Contains(f.Template, "{crate}"
 
 // tagChars is what a release tag may consist of. It is stricter than git, which allows quotes, dollar signs and
 // control-like Unicode in names that end up in branch names, workflow inputs and Markdown.
-var tagChars = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+/-]{0,199}$`)
+var tagChars = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+@/-]{0,199}$`)
+
+// crateName is what cargo takes for the name of a crate.
+var crateName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
 // Parse takes a tag apart. A name that does not fit the template, or whose version is no SemVer, is a problem that
 // shows what was expected.
@@ -31,47 +35,62 @@ func (f TagForm) Parse(name string) (Tag, error) {
 	if !tagChars.MatchString(name) || strings.Contains(name, "..") || strings.Contains(name, "//") || strings.HasSuffix(name, "/") {
 		return Tag{}, bad("it has characters that a release tag may not have", f.example())
 	}
-	before, rest, _ := strings.Cut(f.Template, "{version}")
-	tag := Tag{Name: name}
-	text := name
-	if prefix, mid, ok := strings.Cut(before, "{crate}"); ok {
-		if !strings.HasPrefix(text, prefix) {
-			return Tag{}, bad("it does not fit the template "+f.Template, f.example())
-		}
-		text = strings.TrimPrefix(text, prefix)
-		// The crate name may hold the separator itself ("vm-v2-v1.0.0"): the version starts at the last place that fits.
-		at := -1
-		for i := len(text); i > 0; i-- {
-			if strings.HasPrefix(text[i:], mid) {
-				if _, err := f.version(strings.TrimSuffix(text[i+len(mid):], rest)); err == nil {
-					at = i
-					break
-				}
-			}
-		}
-		if at < 0 {
-			return Tag{}, bad("it does not fit the template "+f.Template, f.example())
-		}
-		tag.Crate, text = text[:at], text[at+len(mid):]
-	} else {
-		if !strings.HasPrefix(text, before) {
-			return Tag{}, bad("it does not fit the template "+f.Template, f.example())
-		}
-		text = strings.TrimPrefix(text, before)
-	}
-	if !strings.HasSuffix(text, rest) {
+	splits := f.splits(name)
+	if len(splits) == 0 {
 		return Tag{}, bad("it does not fit the template "+f.Template, f.example())
 	}
-	v, err := f.version(strings.TrimSuffix(text, rest))
-	if err != nil {
-		hint := f.example()
-		if !f.TwoPart && strings.Count(strings.TrimSuffix(text, rest), ".") == 1 {
+	hint := f.example()
+	for _, s := range splits {
+		if v, err := f.version(s.version); err == nil {
+			return Tag{Name: name, Crate: s.crate, Version: v.String()}, nil
+		}
+		if _, err := (TagForm{TwoPart: true}).version(s.version); err == nil {
 			hint = "a two-part tag such as v53.0 needs `two_part = true` in [tags] of tagboat.toml"
 		}
-		return Tag{}, bad(err.Error(), hint)
 	}
-	tag.Version = v.String()
-	return tag, nil
+	_, err := f.version(splits[0].version)
+	return Tag{}, bad(err.Error(), hint)
+}
+
+// split is one way to read a tag.
+type split struct{ crate, version string }
+
+// splits returns every way to read a tag by the template that gives a crate a possible name, the longest name first: a
+// name may hold the separator itself ("vm-v2-v1.0.0"), and so may a version ("1.0.0-v2").
+func (f TagForm) splits(name string) []split {
+	before, after, _ := strings.Cut(f.Template, "{version}")
+	text, ok := strings.CutPrefix(name, strings.Split(before, "{crate}")[0])
+	if !ok {
+		return nil
+	}
+	parts := strings.Split(after, "{crate}")
+	if text, ok = strings.CutSuffix(text, parts[len(parts)-1]); !ok {
+		return nil
+	}
+	if !f.PerCrate() {
+		return []split{{version: text}}
+	}
+	_, between, crateFirst := strings.Cut(before, "{crate}")
+	if !crateFirst {
+		between = parts[0]
+	}
+	var out []split
+	for i := range text {
+		if !strings.HasPrefix(text[i:], between) {
+			continue
+		}
+		s := split{crate: text[i+len(between):], version: text[:i]}
+		if crateFirst {
+			s = split{crate: text[:i], version: text[i+len(between):]}
+		}
+		if crateName.MatchString(s.crate) {
+			out = append(out, s)
+		}
+	}
+	if crateFirst {
+		slices.Reverse(out)
+	}
+	return out
 }
 
 // Format returns the tag of a version; crate is used by per-crate templates only.
