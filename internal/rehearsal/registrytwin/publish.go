@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/rehearsal/cratestore"
 	"github.com/tagboat/tagboat/internal/semver"
 )
 
@@ -58,7 +58,7 @@ func (t *Twin) accept(r *http.Request, who identity) *refusal {
 	if refused := t.allow(who, Publish); refused != nil {
 		return refused
 	}
-	before, err := t.upstream.versions(r.Context(), told.Name)
+	before, err := t.upstream.Versions(r.Context(), told.Name)
 	if err != nil {
 		return refusef(http.StatusBadGateway, "%v", err)
 	}
@@ -97,12 +97,12 @@ func readFrame(body io.Reader, what string, limit int64, tooLarge string) ([]byt
 	return data, nil
 }
 
-func readMetadata(body io.Reader) (*release, *refusal) {
+func readMetadata(body io.Reader) (*cratestore.Release, *refusal) {
 	text, refused := readFrame(body, "metadata", maxJSON, "JSON metadata blob too large")
 	if refused != nil {
 		return nil, refused
 	}
-	var told release
+	var told cratestore.Release
 	if err := json.Unmarshal(text, &told); err != nil {
 		return nil, bad("invalid upload request: %v", err)
 	}
@@ -122,13 +122,18 @@ func (t *Twin) store(who identity, s submission) *refusal {
 	now := time.Now()
 	v := &version{
 		number: s.release.Version, sum: s.sum, size: int64(len(s.data)), visible: now.Add(lag), changed: now.Add(lag), data: s.data,
-		description: text(s.release.Description),
 	}
-	l := s.release.index(t.config.Manners, s.sum, now)
+	if d := s.release.Description; d != nil {
+		v.description = *d
+	}
+	l := s.release.Line(s.sum)
+	if t.config.Manners == CratesIO {
+		l = s.release.CratesIOLine(s.sum, now)
+	}
 	var err error
-	if v.line, err = l.encode(); err == nil {
+	if v.line, err = l.Encode(); err == nil {
 		l.Yanked = true
-		v.yankedLine, err = l.encode()
+		v.yankedLine, err = l.Encode()
 	}
 	if err != nil {
 		return bad("%v", err)
@@ -152,10 +157,10 @@ func (t *Twin) store(who identity, s submission) *refusal {
 
 // submission is an upload on its way into the state.
 type submission struct {
-	release *release
+	release *cratestore.Release
 	sum     string
 	data    []byte
-	before  []upstreamVersion // what lies upstream of the same crate
+	before  []cratestore.Version // what lies upstream of the same crate
 }
 
 // admit makes the checks that need the state, and returns the crate that the version belongs to. The caller holds the
@@ -176,7 +181,7 @@ func (t *Twin) admit(who identity, s submission) (*crate, *refusal) {
 	bare := withoutBuild(number)
 	taken := c.find(func(v *version) bool { return withoutBuild(v.number) == bare }) != nil
 	for _, u := range s.before {
-		taken = taken || withoutBuild(u.number) == bare
+		taken = taken || withoutBuild(u.Number) == bare
 	}
 	if taken {
 		return nil, t.duplicate(name, bare)
@@ -208,8 +213,8 @@ func withoutBuild(number string) string {
 	return bare
 }
 
-func checkNameAndVersion(told *release) *refusal {
-	if err := checkName("crate", told.Name); err != nil {
+func checkNameAndVersion(told *cratestore.Release) *refusal {
+	if err := cratestore.CheckName("crate", told.Name); err != nil {
 		return bad("%v", err)
 	}
 	if _, err := semver.Parse(told.Version); err != nil {
@@ -221,70 +226,39 @@ func checkNameAndVersion(told *release) *refusal {
 	return nil
 }
 
-// checkName has the sentences of crates.io
-// (https://github.com/rust-lang/crates.io/blob/main/crates/crates_io_validation/src/lib.rs).
-func checkName(what, name string) error {
-	if name == "" {
-		return errors.New(what + " name cannot be empty")
-	}
-	if len([]rune(name)) > 64 {
-		return fmt.Errorf("the %s name `%s` is too long (max 64 characters)", what, name)
-	}
-	if name[0] >= '0' && name[0] <= '9' {
-		return fmt.Errorf("the name `%s` cannot be used as a %s name, the name cannot start with a digit", name, what)
-	}
-	for i, c := range name {
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-		switch {
-		case i == 0 && !letter:
-			return fmt.Errorf("invalid character `%c` in %s name: `%s`, the first character must be an ASCII character", c, what, name)
-		case !letter && (c < '0' || c > '9') && c != '-' && c != '_':
-			return fmt.Errorf("invalid character `%c` in %s name: `%s`, characters must be an ASCII alphanumeric characters, `-`, or `_`", c, what, name)
-		}
-	}
-	return nil
-}
-
 // inspect reads the .crate, compares it with what the upload's JSON told, and makes crates.io's checks.
-func (t *Twin) inspect(r *http.Request, told *release, sum [sha256.Size]byte, data []byte) (*release, *refusal) {
-	a := t.cache.read(sum, data)
-	if a.refused != "" {
-		return nil, bad("%s", a.refused)
+func (t *Twin) inspect(r *http.Request, told *cratestore.Release, sum [sha256.Size]byte, data []byte) (*cratestore.Release, *refusal) {
+	found, err := t.cache.Read(sum, data)
+	if err != nil {
+		return nil, bad("%v", err)
 	}
-	if a.release.Name != told.Name {
-		return nil, bad("metadata name `%s` does not match manifest name `%s`", told.Name, a.release.Name)
+	if found.Name != told.Name {
+		return nil, bad("metadata name `%s` does not match manifest name `%s`", told.Name, found.Name)
 	}
-	if a.release.Version != told.Version {
-		return nil, bad("metadata version `%s` does not match manifest version `%s`", told.Version, a.release.Version)
+	if found.Version != told.Version {
+		return nil, bad("metadata version `%s` does not match manifest version `%s`", told.Version, found.Version)
 	}
-	if refused := a.release.check(); refused != nil {
-		return nil, refused
+	if err := found.Check(); err != nil {
+		return nil, bad("%v", err)
 	}
 	// Upstream is asked before the state is locked; knownDependencies then finds the answers remembered.
-	for _, d := range a.release.Deps {
-		if _, err := t.upstream.versions(r.Context(), d.Name); err != nil {
+	for _, d := range found.Deps {
+		if _, err := t.upstream.Versions(r.Context(), d.Name); err != nil {
 			return nil, refusef(http.StatusBadGateway, "%v", err)
 		}
 	}
-	return a.release, nil
+	return found, nil
 }
 
 // knownDependencies refuses a dependency on a crate that does not exist; which versions it has does not matter. The
 // caller holds the lock.
-func (t *Twin) knownDependencies(r *release) *refusal {
+func (t *Twin) knownDependencies(r *cratestore.Release) *refusal {
 	for _, d := range r.Deps {
 		c := t.crates[t.key(d.Name)]
 		local := c != nil && c.name == d.Name
-		if !local && !t.upstream.knows(d.Name) && (t.config.Known == nil || !t.config.Known(d.Name)) {
+		if !local && !t.upstream.Knows(d.Name) && (t.config.Known == nil || !t.config.Known(d.Name)) {
 			return bad("no known crate named `%s`", d.Name)
 		}
 	}
 	return nil
-}
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

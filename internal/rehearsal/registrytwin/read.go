@@ -40,14 +40,14 @@ func (t *Twin) serveConfig(w http.ResponseWriter, r *http.Request) *refusal {
 
 // serveIndex serves a crate's index file: what lies upstream, then what was published here and is visible by now.
 func (t *Twin) serveIndex(w http.ResponseWriter, r *http.Request, at route, who identity) *refusal {
-	above, err := t.upstream.versions(r.Context(), at.crate)
+	above, err := t.upstream.Versions(r.Context(), at.crate)
 	if err != nil {
 		return refusef(http.StatusBadGateway, "%v", err)
 	}
 	var body []byte
 	for _, u := range above {
-		if strings.ToLower(u.name) == strings.ToLower(at.crate) {
-			body = append(body, u.line...)
+		if strings.ToLower(u.Name) == strings.ToLower(at.crate) {
+			body = append(body, u.Line...)
 		}
 	}
 	local, changed := t.visibleLines(at.crate)
@@ -126,7 +126,7 @@ func (t *Twin) download(w http.ResponseWriter, r *http.Request, at route, who id
 	if t.unsaved(who, at.crate+"@"+at.version) {
 		return t.allow(who, Read)
 	}
-	b, found, err := t.upstream.download(r.Context(), at.crate, at.version)
+	b, found, err := t.upstream.Download(r.Context(), at.crate, at.version)
 	switch {
 	case err != nil:
 		return refusef(http.StatusBadGateway, "%v", err)
@@ -211,14 +211,14 @@ type versionSummary struct {
 
 // summary describes the crate. The API of a registry answers from its database: lag does not matter here.
 func (t *Twin) summary(r *http.Request, name string) (summary, *refusal) {
-	above, err := t.upstream.versions(r.Context(), name)
+	above, err := t.upstream.Versions(r.Context(), name)
 	if err != nil {
 		return summary{}, refusef(http.StatusBadGateway, "%v", err)
 	}
 	var s summary
 	for _, u := range above {
-		s.ID, s.Name = u.name, u.name
-		s.versions = append(s.versions, versionSummary{u.name, u.number, u.yanked})
+		s.ID, s.Name = u.Name, u.Name
+		s.versions = append(s.versions, versionSummary{u.Name, u.Number, u.Yanked})
 	}
 	t.mu.Lock()
 	if c := t.crates[t.key(name)]; c != nil {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/tagboat/tagboat/internal/rehearsal/cratestore"
 )
 
 // route is what a request asks for. The operation is "unknown" where the registry has nothing at the path.
@@ -21,7 +23,7 @@ func routeOf(method, path string) route {
 			return route{operation: "config"}
 		}
 		name := rest[strings.LastIndexByte(rest, '/')+1:]
-		if name == "" || indexPath(name) != rest {
+		if name == "" || cratestore.IndexPath(name) != rest {
 			return route{operation: "unknown"}
 		}
 		return route{operation: "index", crate: name}
@@ -52,20 +54,6 @@ func apiRoute(method string, part []string) route {
 		return route{operation: "unyank", crate: part[0], version: part[1]}
 	}
 	return route{operation: "unknown"}
-}
-
-// indexPath is where the index keeps the crate's file; the name is lowercased.
-func indexPath(name string) string {
-	name = strings.ToLower(name)
-	switch len(name) {
-	case 1:
-		return "1/" + name
-	case 2:
-		return "2/" + name
-	case 3:
-		return "3/" + name[:1] + "/" + name
-	}
-	return name[:2] + "/" + name[2:4] + "/" + name
 }
 
 // Op names the request's operation for faults: "config", "index CRATE", "publish CRATE", "download CRATE", "yank CRATE",

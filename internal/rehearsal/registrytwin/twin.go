@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/rehearsal/cratestore"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -73,6 +74,12 @@ func CratesIOBuckets() Buckets {
 	return Buckets{NewCrate: Bucket{5, 10 * time.Minute}, NewVersion: Bucket{30, time.Minute}}
 }
 
+// Upstream is where a twin finds what was not published to it.
+type Upstream = cratestore.Upstream
+
+// Cache remembers what was read from .crate files, for twins that see the same ones again and again.
+type Cache = cratestore.Cache
+
 // Config is what a twin starts with. The zero value is an open registry with Lenient manners that has no tokens, so that
 // nobody may publish.
 type Config struct {
@@ -108,8 +115,8 @@ type Upload struct {
 // Twin is a registry. It is safe for concurrent use.
 type Twin struct {
 	config   Config
-	cache    *Cache
-	upstream *upstream
+	cache    *cratestore.Cache
+	upstream *cratestore.Store
 
 	mu       sync.Mutex
 	crates   map[string]*crate // by key
@@ -134,7 +141,7 @@ func New(c Config) *Twin {
 		c.Cache = &Cache{}
 	}
 	return &Twin{
-		config: c, cache: c.Cache, upstream: newUpstream(c.Upstream, c.Cache),
+		config: c, cache: c.Cache, upstream: cratestore.New(c.Upstream, c.Cache),
 		crates: map[string]*crate{}, requests: map[string]int{}, buckets: map[bucketKey]*level{}, saved: map[string]bool{},
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tagboat/tagboat/internal/rehearsal/cratestore"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -60,7 +61,7 @@ optional = true
 		}
 		deps := lines(t, g.get(t, "/index/la/b_/lab_top").body)[0].Deps
 		name, unix := "lab-base", "cfg(unix)"
-		if diff := cmp.Diff([]indexDependency{
+		if diff := cmp.Diff([]cratestore.LineDependency{
 			{Name: "base", Req: "^0.1", Features: []string{}, DefaultFeatures: true, Kind: "normal", Package: &name},
 			{Name: "serde", Req: "^1.0", Features: []string{"derive"}, Target: &unix, Kind: "build"},
 		}, deps); diff != "" {

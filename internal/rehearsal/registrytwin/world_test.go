@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/tagboat/tagboat/internal/registry/cratefile"
+	"github.com/tagboat/tagboat/internal/rehearsal/cratestore"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -178,11 +179,11 @@ func archiveOf(t testing.TB, entries ...any) []byte {
 }
 
 // lines decodes an index file.
-func lines(t testing.TB, body string) []line {
+func lines(t testing.TB, body string) []cratestore.Line {
 	t.Helper()
-	var out []line
+	var out []cratestore.Line
 	for text := range strings.Lines(body) {
-		var l line
+		var l cratestore.Line
 		if err := json.Unmarshal([]byte(text), &l); err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}

@@ -1,4 +1,4 @@
-package registrytwin
+package cratestore
 
 import (
 	"archive/tar"
@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -22,17 +23,18 @@ type Cache struct {
 
 // archive is what a .crate says, or why a registry refuses it.
 type archive struct {
-	release *release
-	refused string
+	release *Release
+	refused error
 }
 
-// read returns what the .crate says, which is unpacked only the first time.
-func (c *Cache) read(sum [sha256.Size]byte, b []byte) *archive {
+// Read returns what the .crate says, or crates.io's sentence of refusal. It is unpacked only the first time. sum is the
+// sha256 of b.
+func (c *Cache) Read(sum [sha256.Size]byte, b []byte) (*Release, error) {
 	c.mu.Lock()
 	a := c.crates[sum]
 	c.mu.Unlock()
 	if a != nil {
-		return a
+		return a.release, a.refused
 	}
 	a = readArchive(b)
 	c.mu.Lock()
@@ -41,7 +43,7 @@ func (c *Cache) read(sum [sha256.Size]byte, b []byte) *archive {
 		c.crates = map[[sha256.Size]byte]*archive{}
 	}
 	c.crates[sum] = a
-	return a
+	return a.release, a.refused
 }
 
 // maxUnpacked is how much a .crate may unpack to on crates.io.
@@ -49,11 +51,11 @@ const maxUnpacked = 512 << 20
 
 func readArchive(b []byte) *archive {
 	if err := checkArchive(b); err != nil {
-		return &archive{refused: err.Error()}
+		return &archive{refused: err}
 	}
 	f, err := cratefile.Read(b, cratefile.Limits{})
 	if err != nil {
-		return &archive{refused: "failed to parse `Cargo.toml` manifest file\n\n" + err.Error()}
+		return &archive{refused: fmt.Errorf("failed to parse `Cargo.toml` manifest file\n\n%w", err)}
 	}
 	return &archive{release: fromManifest(f.Manifest)}
 }

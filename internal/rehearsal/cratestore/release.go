@@ -1,4 +1,4 @@
-package registrytwin
+package cratestore
 
 import (
 	"cmp"
@@ -11,11 +11,11 @@ import (
 	"github.com/tagboat/tagboat/internal/registry/cratefile"
 )
 
-// release is what a registry knows of a version, from the upload's JSON or from the manifest in the .crate.
-type release struct {
+// Release is what a registry knows of a version, from the upload's JSON or from the manifest in the .crate.
+type Release struct {
 	Name        string              `json:"name"`
 	Version     string              `json:"vers"`
-	Deps        []dependency        `json:"deps"`
+	Deps        []Dependency        `json:"deps"`
 	Features    map[string][]string `json:"features"`
 	Description *string             `json:"description"`
 	License     *string             `json:"license"`
@@ -29,8 +29,8 @@ type release struct {
 	Categories  []string            `json:"categories"`
 }
 
-// dependency is a dependency as an upload's JSON writes it.
-type dependency struct {
+// Dependency is a dependency as an upload's JSON writes it.
+type Dependency struct {
 	Name            string   `json:"name"`
 	Req             string   `json:"version_req"`
 	Features        []string `json:"features"`
@@ -44,14 +44,14 @@ type dependency struct {
 
 // fromManifest is the release that a packaged manifest describes. In a manifest an absent registry is crates.io; here it
 // is the registry itself, which stands for crates.io or mirrors it.
-func fromManifest(m *cratefile.Manifest) *release {
-	r := &release{
+func fromManifest(m *cratefile.Manifest) *Release {
+	r := &Release{
 		Name: m.Name, Version: m.Version, Features: m.Features, Description: m.Description, License: m.License,
 		LicenseFile: m.LicenseFile, Homepage: m.Homepage, Docs: m.Documentation, Repository: m.Repository,
 		Links: m.Links, RustVersion: m.RustVersion, Keywords: m.Keywords, Categories: m.Categories,
 	}
 	for _, d := range m.Dependencies {
-		dep := dependency{
+		dep := Dependency{
 			Name: d.Package, Req: d.Req, Features: d.Features, Optional: d.Optional, DefaultFeatures: d.Defaults,
 			Target: present(d.Target), Kind: d.Kind,
 		}
@@ -73,11 +73,11 @@ func present(s string) *string {
 	return &s
 }
 
-// line is a version in an index file, with the fields in the order of crates.io's index.
-type line struct {
+// Line is a version in an index file, with the fields in the order of crates.io's index.
+type Line struct {
 	Name        string              `json:"name"`
 	Version     string              `json:"vers"`
-	Deps        []indexDependency   `json:"deps"`
+	Deps        []LineDependency    `json:"deps"`
 	Checksum    string              `json:"cksum"`
 	Features    map[string][]string `json:"features"`
 	Features2   map[string][]string `json:"features2,omitempty"`
@@ -88,7 +88,8 @@ type line struct {
 	V           int                 `json:"v,omitempty"`
 }
 
-type indexDependency struct {
+// LineDependency is a dependency in an index file.
+type LineDependency struct {
 	Name            string   `json:"name"`
 	Req             string   `json:"req"`
 	Features        []string `json:"features"`
@@ -100,32 +101,36 @@ type indexDependency struct {
 	Package         *string  `json:"package,omitempty"`
 }
 
-// index returns the release's line in an index with the given manners. CratesIO splits features and sorts dependencies
-// so that old cargos read them; the others write what they were told, and no rust_version.
-func (r *release) index(m Manners, checksum string, at time.Time) line {
-	l := line{Name: r.Name, Version: r.Version, Checksum: checksum, Features: r.Features, Links: r.Links}
+// Line returns the release's line in the index of a registry that writes what it was told, and no rust_version.
+func (r *Release) Line(checksum string) Line {
+	l := Line{Name: r.Name, Version: r.Version, Checksum: checksum, Features: r.Features, Links: r.Links}
 	if l.Features == nil {
 		l.Features = map[string][]string{}
 	}
-	l.Deps = make([]indexDependency, len(r.Deps))
+	l.Deps = make([]LineDependency, len(r.Deps))
 	for i, d := range r.Deps {
 		l.Deps[i] = d.index()
-	}
-	if m == CratesIO {
-		l.RustVersion = r.RustVersion
-		if !at.IsZero() {
-			l.Published = at.UTC().Format(time.RFC3339)
-		}
-		slices.SortStableFunc(l.Deps, compareDependencies)
-		if l.Features, l.Features2 = splitFeatures(l.Features); len(l.Features2) > 0 {
-			l.V = 2
-		}
 	}
 	return l
 }
 
-func (d dependency) index() indexDependency {
-	out := indexDependency{
+// CratesIOLine returns the release's line in the index of crates.io, which splits features and sorts dependencies so that
+// old cargos read them. A zero time of publishing is left out.
+func (r *Release) CratesIOLine(checksum string, at time.Time) Line {
+	l := r.Line(checksum)
+	l.RustVersion = r.RustVersion
+	if !at.IsZero() {
+		l.Published = at.UTC().Format(time.RFC3339)
+	}
+	slices.SortStableFunc(l.Deps, compareDependencies)
+	if l.Features, l.Features2 = splitFeatures(l.Features); len(l.Features2) > 0 {
+		l.V = 2
+	}
+	return l
+}
+
+func (d Dependency) index() LineDependency {
+	out := LineDependency{
 		Name: d.Name, Req: d.Req, Features: d.Features, Optional: d.Optional, DefaultFeatures: d.DefaultFeatures,
 		Target: d.Target, Kind: d.Kind, Registry: d.Registry,
 	}
@@ -143,7 +148,7 @@ func (d dependency) index() indexDependency {
 
 // compareDependencies puts normal dependencies before build and dev ones of the same name, as old cargos need it
 // (https://github.com/rust-lang/crates.io/blob/main/crates/crates_io_index/src/data.rs).
-func compareDependencies(a, b indexDependency) int {
+func compareDependencies(a, b LineDependency) int {
 	kinds := []string{"normal", "build", "dev"}
 	return cmp.Or(
 		cmp.Compare(a.Name, b.Name),
@@ -179,8 +184,8 @@ func splitFeatures(all map[string][]string) (features, features2 map[string][]st
 	return features, features2
 }
 
-// encode returns the line as JSON with a newline.
-func (l line) encode() ([]byte, error) {
+// Encode returns the line as JSON with a newline.
+func (l Line) Encode() ([]byte, error) {
 	b, err := json.Marshal(l)
 	if err != nil {
 		return nil, fmt.Errorf("index line of %s %s: %w", l.Name, l.Version, err)

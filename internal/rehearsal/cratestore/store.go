@@ -1,4 +1,6 @@
-package registrytwin
+// Package cratestore knows crates as registries keep them, for registries that live in the process: what a .crate says,
+// whether crates.io would take it, its line in an index, and where to find crates that were published elsewhere.
+package cratestore
 
 import (
 	"bytes"
@@ -19,7 +21,7 @@ import (
 	"github.com/tagboat/tagboat/internal/semver"
 )
 
-// Upstream is where a twin finds what was not published to it.
+// Upstream is where a registry finds what was not published to it.
 type Upstream struct {
 	// Folders hold .crate files as cargo names them, NAME-VERSION.crate; $CARGO_HOME/registry/cache has one such folder
 	// per registry. They are listed once, when the first crate is asked for.
@@ -30,16 +32,17 @@ type Upstream struct {
 	HTTP *http.Client
 }
 
-// upstreamVersion is a version that lies upstream, and its index line with a newline.
-type upstreamVersion struct {
-	name, number, sum string
-	yanked            bool
-	line              []byte
-	path              string // of the .crate in a folder; "" comes from the index
+// Version is a version that lies upstream, and its index line with a newline.
+type Version struct {
+	Name, Number string
+	Sum          string // sha256 of the .crate in hex
+	Yanked       bool
+	Line         []byte
+	path         string // of the .crate in a folder; "" comes from the index
 }
 
-// upstream answers from folders and from a remote index, and remembers the answers for its own lifetime.
-type upstream struct {
+// Store answers from folders and from a remote index, and remembers the answers for its own lifetime.
+type Store struct {
 	config Upstream
 	cache  *Cache
 	http   *http.Client
@@ -48,12 +51,13 @@ type upstream struct {
 	files map[string][]string // .crate files by lowercased crate name
 
 	mu       sync.Mutex
-	known    map[string][]upstreamVersion // by lowercased crate name
-	template string                       // dl of the index's config.json
+	known    map[string][]Version // by lowercased crate name
+	template string               // dl of the index's config.json
 }
 
-func newUpstream(c Upstream, cache *Cache) *upstream {
-	u := &upstream{config: c, cache: cache, http: c.HTTP, known: map[string][]upstreamVersion{}}
+// New returns a store over an upstream. cache is shared by all that read the same files.
+func New(c Upstream, cache *Cache) *Store {
+	u := &Store{config: c, cache: cache, http: c.HTTP, known: map[string][]Version{}}
 	if u.http == nil {
 		u.http = &http.Client{Timeout: time.Minute}
 	}
@@ -63,10 +67,10 @@ func newUpstream(c Upstream, cache *Cache) *upstream {
 	return u
 }
 
-func (u *upstream) empty() bool { return len(u.config.Folders) == 0 && u.config.Index == "" }
+func (u *Store) empty() bool { return len(u.config.Folders) == 0 && u.config.Index == "" }
 
-// versions returns the crate's versions upstream. Those in folders come first; the index adds the others.
-func (u *upstream) versions(ctx context.Context, name string) ([]upstreamVersion, error) {
+// Versions returns the crate's versions upstream. Those in folders come first; the index adds the others.
+func (u *Store) Versions(ctx context.Context, name string) ([]Version, error) {
 	if u.empty() {
 		return nil, nil
 	}
@@ -84,10 +88,10 @@ func (u *upstream) versions(ctx context.Context, name string) ([]upstreamVersion
 	}
 	have := map[string]bool{}
 	for _, v := range out {
-		have[v.number] = true
+		have[v.Number] = true
 	}
 	for _, v := range remote {
-		if !have[v.number] {
+		if !have[v.Number] {
 			out = append(out, v)
 		}
 	}
@@ -97,40 +101,40 @@ func (u *upstream) versions(ctx context.Context, name string) ([]upstreamVersion
 	return out, nil
 }
 
-// knows reports whether versions has found the crate under exactly that name before.
-func (u *upstream) knows(name string) bool {
+// Knows reports whether Versions has found the crate under exactly that name before.
+func (u *Store) Knows(name string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	found := u.known[strings.ToLower(name)]
-	return len(found) > 0 && found[0].name == name
+	return len(found) > 0 && found[0].Name == name
 }
 
 // inFolders reads the crate's files. A file that is no .crate, or another than its name says, is passed over: the
 // folder is somebody's cache.
-func (u *upstream) inFolders(key string) []upstreamVersion {
+func (u *Store) inFolders(key string) []Version {
 	u.list.Do(u.listFolders)
-	var out []upstreamVersion
+	var out []Version
 	for _, path := range u.files[key] {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			continue
 		}
 		sum := sha256.Sum256(b)
-		a := u.cache.read(sum, b)
-		if a.refused != "" || a.release.Name+"-"+a.release.Version+".crate" != filepath.Base(path) {
+		r, err := u.cache.Read(sum, b)
+		if err != nil || r.Name+"-"+r.Version+".crate" != filepath.Base(path) {
 			continue
 		}
 		checksum := hex.EncodeToString(sum[:])
-		text, err := a.release.index(CratesIO, checksum, time.Time{}).encode()
+		text, err := r.CratesIOLine(checksum, time.Time{}).Encode()
 		if err != nil {
 			continue
 		}
-		out = append(out, upstreamVersion{name: a.release.Name, number: a.release.Version, sum: checksum, line: text, path: path})
+		out = append(out, Version{Name: r.Name, Number: r.Version, Sum: checksum, Line: text, path: path})
 	}
 	return out
 }
 
-func (u *upstream) listFolders() {
+func (u *Store) listFolders() {
 	u.files = map[string][]string{}
 	seen := map[string]bool{}
 	for _, folder := range u.config.Folders {
@@ -172,15 +176,15 @@ const (
 	maxDownload  = 500 << 20
 )
 
-func (u *upstream) inIndex(ctx context.Context, key string) ([]upstreamVersion, error) {
+func (u *Store) inIndex(ctx context.Context, key string) ([]Version, error) {
 	if u.config.Index == "" {
 		return nil, nil
 	}
-	body, found, err := u.get(ctx, u.config.Index+indexPath(key), maxIndexFile)
+	body, found, err := u.get(ctx, u.config.Index+IndexPath(key), maxIndexFile)
 	if err != nil || !found {
 		return nil, err
 	}
-	var out []upstreamVersion
+	var out []Version
 	for text := range bytes.Lines(body) {
 		var l struct {
 			Name     string `json:"name"`
@@ -195,14 +199,14 @@ func (u *upstream) inIndex(ctx context.Context, key string) ([]upstreamVersion, 
 			return nil, fmt.Errorf("index file of %s at %s: %w", key, u.config.Index, err)
 		}
 		text = append(bytes.TrimRight(text, "\r\n"), '\n')
-		out = append(out, upstreamVersion{name: l.Name, number: l.Version, sum: l.Checksum, yanked: l.Yanked, line: text})
+		out = append(out, Version{Name: l.Name, Number: l.Version, Sum: l.Checksum, Yanked: l.Yanked, Line: text})
 	}
 	return out, nil
 }
 
 // get reads a URL of the upstream registry. The statuses with which an index says that it has no such crate are found =
 // false.
-func (u *upstream) get(ctx context.Context, address string, limit int64) (body []byte, found bool, err error) {
+func (u *Store) get(ctx context.Context, address string, limit int64) (body []byte, found bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, false, fmt.Errorf("read %s: %w", address, err)
@@ -230,14 +234,14 @@ func (u *upstream) get(ctx context.Context, address string, limit int64) (body [
 	return body, true, nil
 }
 
-// download returns the .crate of an upstream version, checked against its checksum.
-func (u *upstream) download(ctx context.Context, name, number string) (b []byte, found bool, err error) {
-	all, err := u.versions(ctx, name)
+// Download returns the .crate of an upstream version, checked against its checksum.
+func (u *Store) Download(ctx context.Context, name, number string) (b []byte, found bool, err error) {
+	all, err := u.Versions(ctx, name)
 	if err != nil {
 		return nil, false, err
 	}
 	for _, v := range all {
-		if v.number != number || !strings.EqualFold(v.name, name) {
+		if v.Number != number || !strings.EqualFold(v.Name, name) {
 			continue
 		}
 		if v.path != "" {
@@ -251,8 +255,8 @@ func (u *upstream) download(ctx context.Context, name, number string) (b []byte,
 		if err != nil {
 			return nil, false, fmt.Errorf("download %s %s from upstream: %w", name, number, err)
 		}
-		if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != v.sum {
-			return nil, false, fmt.Errorf("download %s %s from upstream: sha256 is %x, want %s", name, number, sum, v.sum)
+		if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != v.Sum {
+			return nil, false, fmt.Errorf("download %s %s from upstream: sha256 is %x, want %s", name, number, sum, v.Sum)
 		}
 		return b, true, nil
 	}
@@ -260,7 +264,7 @@ func (u *upstream) download(ctx context.Context, name, number string) (b []byte,
 }
 
 // fetch downloads from where the upstream index's config.json says.
-func (u *upstream) fetch(ctx context.Context, v upstreamVersion) ([]byte, bool, error) {
+func (u *Store) fetch(ctx context.Context, v Version) ([]byte, bool, error) {
 	u.mu.Lock()
 	template := u.template
 	u.mu.Unlock()
@@ -285,21 +289,35 @@ func (u *upstream) fetch(ctx context.Context, v upstreamVersion) ([]byte, bool, 
 
 // expand fills in the markers of a dl template, or appends the path where it has none
 // (https://doc.rust-lang.org/cargo/reference/registry-index.html#index-configuration).
-func expand(template string, v upstreamVersion) string {
+func expand(template string, v Version) string {
 	if !strings.Contains(template, "{") {
-		return template + "/" + url.PathEscape(v.name) + "/" + url.PathEscape(v.number) + "/download"
+		return template + "/" + url.PathEscape(v.Name) + "/" + url.PathEscape(v.Number) + "/download"
 	}
 	prefix := func(name string) string {
-		path := indexPath(name)
+		path := IndexPath(name)
 		path = path[:strings.LastIndexByte(path, '/')]
 		return path
 	}
-	upper := prefix(v.name)
-	if len(v.name) > 3 {
-		upper = v.name[:2] + "/" + v.name[2:4]
-	} else if len(v.name) == 3 {
-		upper = "3/" + v.name[:1]
+	upper := prefix(v.Name)
+	if len(v.Name) > 3 {
+		upper = v.Name[:2] + "/" + v.Name[2:4]
+	} else if len(v.Name) == 3 {
+		upper = "3/" + v.Name[:1]
 	}
-	return strings.NewReplacer("{crate}", v.name, "{version}", v.number, "{prefix}", upper,
-		"{lowerprefix}", prefix(v.name), "{sha256-checksum}", v.sum).Replace(template)
+	return strings.NewReplacer("{crate}", v.Name, "{version}", v.Number, "{prefix}", upper,
+		"{lowerprefix}", prefix(v.Name), "{sha256-checksum}", v.Sum).Replace(template)
+}
+
+// IndexPath is where the index keeps the crate's file; the name is lowercased.
+func IndexPath(name string) string {
+	name = strings.ToLower(name)
+	switch len(name) {
+	case 1:
+		return "1/" + name
+	case 2:
+		return "2/" + name
+	case 3:
+		return "3/" + name[:1] + "/" + name
+	}
+	return name[:2] + "/" + name[2:4] + "/" + name
 }
