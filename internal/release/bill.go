@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"sort"
 	"strings"
 	"time"
@@ -126,6 +127,43 @@ func (b *Bill) ByAsset(name string) *BillCrate {
 	for i := range b.Crates {
 		if b.Crates[i].Asset == name {
 			return &b.Crates[i]
+		}
+	}
+	return nil
+}
+
+var hexSum = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// Check returns an error for a bill that cannot be one of ours. Whoever may write releases may write a bill, and its
+// names become names of local files.
+func (b *Bill) Check() error {
+	if b.Schema != BillSchema {
+		return fmt.Errorf("bill has schema %q, want %q", b.Schema, BillSchema)
+	}
+	seen := map[string]bool{BillName: true, BillNext: true, SumsName: true}
+	file := func(name, sum string, size int64) error {
+		switch {
+		case name == "" || AssetName(name) != name:
+			return fmt.Errorf("bill names a file %q, which no asset can have", name)
+		case seen[name]:
+			return fmt.Errorf("bill names the file %s twice", name)
+		case !hexSum.MatchString(sum) || size < 0:
+			return fmt.Errorf("bill has sha256 %q and %d bytes for %s", sum, size, name)
+		}
+		seen[name] = true
+		return nil
+	}
+	for _, c := range b.Crates {
+		if !crateName.MatchString(c.Name) {
+			return fmt.Errorf("bill names a crate %q", c.Name)
+		}
+		if err := file(c.Asset, c.SHA256, c.Size); err != nil {
+			return err
+		}
+	}
+	for _, a := range b.Artifacts {
+		if err := file(a.Name, a.SHA256, a.Size); err != nil {
+			return err
 		}
 	}
 	return nil
