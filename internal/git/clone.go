@@ -51,6 +51,7 @@ func (r *Repo) copyCommit(ctx context.Context, hash, dir string) (*Repo, error) 
 	if err != nil {
 		return nil, err
 	}
+	clone.fleeting = true
 	objects, err := r.run(ctx, command{args: []string{"rev-list", "--objects", "--no-object-names", "--no-walk", hash}})
 	if err != nil {
 		return nil, err

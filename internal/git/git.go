@@ -30,6 +30,7 @@ var (
 type Repo struct {
 	Dir string
 
+	fleeting bool // a clone of our own making: after a power failure it is made anew, so nothing waits for the disk
 	separate bool // Dir is the git folder of a submodule, whose work tree is elsewhere and may be gone
 }
 

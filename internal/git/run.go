@@ -111,6 +111,9 @@ func (r *Repo) git(ctx context.Context, args ...string) (string, error) {
 
 func (r *Repo) run(ctx context.Context, c command) ([]byte, error) {
 	c.dir = r.Dir
+	if r.fleeting {
+		c.config = append(c.config[:len(c.config):len(c.config)], [2]string{"core.fsync", "none"})
+	}
 	if r.separate {
 		c.env = append(c.env[:len(c.env):len(c.env)], "GIT_WORK_TREE="+r.Dir)
 	}
