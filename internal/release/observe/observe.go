@@ -186,37 +186,63 @@ func forecast(reg registry.Registry, r release.Registry, now time.Time) release.
 
 func observeRemote(ctx context.Context, w World, s release.Snapshot) (release.Remote, error) {
 	r := release.Remote{Asked: true, BranchName: release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)}
+	g, looks := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		tag, err := w.Forge.Tag(looks, s.Checkout.Tag.Name)
+		r.TagCommit = tag.Commit
+		return present(err)
+	})
+	g.Go(func() (err error) {
+		r.BranchCommit, err = w.Forge.Branch(looks, r.BranchName)
+		return present(err)
+	})
+	g.Go(func() error { return observeBlockers(looks, w.Forge, s.Config.Blockers.Label, &r) })
+	g.Go(func() error { return observeReleases(looks, w, s, &r) })
+	// What is wrong with the repository explains what failed beside it, so this question outlives the others.
 	repo, err := w.Forge.Repository(ctx)
-	if err != nil {
+	others := g.Wait()
+	switch {
+	case err != nil:
 		return r, unreachable(err, s.Repository)
+	case others != nil:
+		return r, others
 	}
 	r.DefaultBranch, r.Development = repo.DefaultBranch, s.Config.Branches.Development
 	if r.Development == "" {
 		r.Development = repo.DefaultBranch
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallelLooks)
-	g.Go(func() error { return observeRefs(ctx, w.Forge, s, &r) })
-	g.Go(func() error {
-		if s.Config.Blockers.Label == "" {
-			return nil
-		}
-		issues, err := w.Forge.OpenIssues(ctx, s.Config.Blockers.Label)
-		var fe *forge.Error
-		switch {
-		case ctx.Err() != nil, errors.As(err, &fe) && fe.Retryable():
-			return err // a fault of the world: trying again helps, and no person has to decide
-		case err != nil:
-			r.BlockersError = err.Error()
-			return nil
-		}
-		for _, i := range issues {
-			r.Blockers = append(r.Blockers, release.Issue{Number: i.Number, Title: i.Title, URL: i.URL})
-		}
+	if r.TagCommit == "" || r.TagCommit != s.Checkout.Commit {
+		return r, nil // the rules stop here; comparing an unknown commit would only add noise
+	}
+	err = observeBranches(ctx, w.Forge, s, &r)
+	return r, err
+}
+
+// present drops the error that says that something is not there, which is an answer.
+func present(err error) error {
+	if forge.IsNotFound(err) {
 		return nil
-	})
-	g.Go(func() error { return observeReleases(ctx, w, s, &r) })
-	return r, g.Wait()
+	}
+	return err
+}
+
+func observeBlockers(ctx context.Context, f *forge.Client, label string, r *release.Remote) error {
+	if label == "" {
+		return nil
+	}
+	issues, err := f.OpenIssues(ctx, label)
+	var fe *forge.Error
+	switch {
+	case ctx.Err() != nil, errors.As(err, &fe) && fe.Retryable():
+		return err // a fault of the world: trying again helps, and no person has to decide
+	case err != nil:
+		r.BlockersError = err.Error()
+		return nil
+	}
+	for _, i := range issues {
+		r.Blockers = append(r.Blockers, release.Issue{Number: i.Number, Title: i.Title, URL: i.URL})
+	}
+	return nil
 }
 
 func unreachable(err error, repository string) error {
@@ -234,36 +260,30 @@ func unreachable(err error, repository string) error {
 	return p
 }
 
-func observeRefs(ctx context.Context, f *forge.Client, s release.Snapshot, r *release.Remote) error {
-	tag, err := f.Tag(ctx, s.Checkout.Tag.Name)
-	if err != nil && !forge.IsNotFound(err) {
+// observeBranches compares the tag's commit with the branches that matter.
+func observeBranches(ctx context.Context, f *forge.Client, s release.Snapshot, r *release.Remote) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		r.OnDevelopment, err = f.Contains(ctx, r.Development, s.Checkout.Commit)
+		return present(err)
+	})
+	g.Go(func() (err error) {
+		r.OnRelease, err = releaseBranches(ctx, f, s)
 		return err
-	}
-	r.TagCommit = tag.Commit
-	if r.BranchCommit, err = f.Branch(ctx, r.BranchName); err != nil && !forge.IsNotFound(err) {
-		return err
-	}
-	if r.TagCommit == "" || r.TagCommit != s.Checkout.Commit {
-		return nil // the rules stop here; comparing an unknown commit would only add noise
-	}
-	if r.OnDevelopment, err = f.Contains(ctx, r.Development, s.Checkout.Commit); err != nil && !forge.IsNotFound(err) {
-		return err
-	}
-	if r.OnRelease, err = releaseBranches(ctx, f, s); err != nil {
-		return err
-	}
-	if r.BranchCommit == "" && r.DefaultBranch != "" {
-		files, err := f.ChangedFiles(ctx, r.DefaultBranch, s.Checkout.Commit)
-		if err != nil && !forge.IsNotFound(err) {
-			return err
+	})
+	g.Go(func() error {
+		if r.BranchCommit != "" || r.DefaultBranch == "" {
+			return nil
 		}
+		files, err := f.ChangedFiles(ctx, r.DefaultBranch, s.Checkout.Commit)
 		for _, name := range files {
 			if strings.HasPrefix(name, ".github/workflows/") {
 				r.WorkflowTrap = append(r.WorkflowTrap, name)
 			}
 		}
-	}
-	return nil
+		return present(err)
+	})
+	return g.Wait()
 }
 
 // releaseBranches returns the release branches of the tag's line (same major and minor) that contain its commit.
