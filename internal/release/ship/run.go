@@ -46,7 +46,7 @@ func Converge(ctx context.Context, w observe.World, req release.Request, o Optio
 	}
 	x := newSteps(w, s)
 	run := converge.Runner{
-		Do: x.Do, Lanes: lanes(s), Parallel: parallel, Attempts: max(1, s.Config.Pace.Attempts), Backoff: o.Backoff, Deadline: o.Deadline, Observe: watch,
+		Do: x.Do, Lanes: lanes(s), Parallel: len(p.Steps), Attempts: max(1, s.Config.Pace.Attempts), Backoff: o.Backoff, Deadline: o.Deadline, Observe: watch,
 	}
 	if o.Between != nil {
 		run.Do = func(ctx context.Context, step converge.Step) (converge.Outcome, error) {
@@ -79,7 +79,8 @@ func explainDisk(err error) error {
 		Hint: "free disk space, or point RUNNER_TEMP or TMPDIR at a larger file system, and run again"}
 }
 
-// parallel is how many steps go on at the same time.
+// parallel is how many questions are asked at the same time. It bounds no steps: those that write have lanes, and one
+// that waits for an index must not keep another from its upload.
 const parallel = 16
 
 // lanes are how much of a kind goes on at the same time. Uploads of assets go to another host than the rest of GitHub

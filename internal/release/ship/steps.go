@@ -20,6 +20,7 @@ import (
 type steps struct {
 	world observe.World
 	snap  release.Snapshot
+	looks chan struct{} // holds one for each index that is being looked at
 
 	mu        sync.Mutex
 	bill      release.Bill
@@ -32,7 +33,7 @@ type steps struct {
 }
 
 func newSteps(w observe.World, s release.Snapshot) *steps {
-	x := &steps{world: w, snap: s, files: map[string]string{}, confirmed: map[string]time.Time{}}
+	x := &steps{world: w, snap: s, looks: make(chan struct{}, parallel), files: map[string]string{}, confirmed: map[string]time.Time{}}
 	if l := s.Remote.Ledger; l.Complete() {
 		x.bill = *l.Bill
 	}

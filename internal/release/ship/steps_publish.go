@@ -237,6 +237,12 @@ func (x *steps) lookup(ctx context.Context, reg, crate, version string) (*regist
 	if err != nil {
 		return nil, err
 	}
+	select {
+	case x.looks <- struct{}{}:
+		defer func() { <-x.looks }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	entries, err := client.Lookup(ctx, crate)
 	if err != nil {
 		return nil, err
