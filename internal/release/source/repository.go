@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/tagboat/tagboat/internal/cargo"
 	"github.com/tagboat/tagboat/internal/cargo/pack"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
@@ -177,8 +179,17 @@ func (r *Repository) open(ctx context.Context, c *release.Checkout) error {
 		}
 		return out.Stdout, err
 	}
-	version, err := run(ctx, r.clone.Dir, "cargo", "--version")
-	if err != nil {
+	var version []byte
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		version, err = run(ctx, r.clone.Dir, "cargo", "--version")
+		return err
+	})
+	g.Go(func() (err error) {
+		r.workspace, err = cargo.Load(ctx, run, r.clone.Dir)
+		return err
+	})
+	if err := g.Wait(); err != nil {
 		return err
 	}
 	c.Toolchain = strings.TrimSpace(string(version))
@@ -187,8 +198,7 @@ func (r *Repository) open(ctx context.Context, c *release.Checkout) error {
 	} else if p := cargo.ToolchainProblem(v); p != nil {
 		c.Findings = append(c.Findings, release.Finding{Rule: "toolchain", Severity: release.Stop, Summary: p.Summary, Detail: p.Detail, Hint: p.Hint})
 	}
-	r.workspace, err = cargo.Load(ctx, run, r.clone.Dir)
-	return err
+	return nil
 }
 
 // readCrates picks the crates of this release and judges the manifests.
