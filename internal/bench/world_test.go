@@ -105,8 +105,10 @@ func stageTagged(t *testing.T, src, dst, tag string) {
 	if err := sample.Stage(t.Context(), src, dst); err != nil {
 		t.Fatal(err)
 	}
-	if err := sample.Git(t.Context(), dst, "tag", "-a", "-m", tag, tag); err != nil {
-		t.Fatal(err)
+	for _, argv := range [][]string{{"tag", "-a", "-m", tag, tag}, {"repack", "-a", "-d", "-q"}} { // packed, as in a clone
+		if err := sample.Git(t.Context(), dst, argv...); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
