@@ -107,8 +107,6 @@ var crates = []string{"hyperlight-common", "hyperlight-component-util", "hyperli
 func moments() []moment {
 	all := []moment{
 		{step: "check", service: "github", op: "get-repo", before: true},
-		{step: "branch/" + branch, service: "github", op: "create-ref refs/heads/" + branch},
-		{step: "dispatch/CreateRelease.yml@" + branch, service: "github", op: "dispatch CreateRelease.yml"},
 		{step: "package/" + tag, service: "feed", op: "index " + crates[0], before: true, nth: 2},
 		{step: "compare/" + tag, service: "github", op: "generate-notes " + tag, before: true},
 		{step: "draft/" + tag, service: "github", op: "create-release " + tag},
@@ -146,19 +144,12 @@ func TestKilledAtEveryStep(t *testing.T) {
 		t.Run(strings.ReplaceAll(m.step, "/", "_"), func(t *testing.T) {
 			t.Parallel()
 			k := &reaper{moment: m}
-			w := hyperlight(t, k)
-			first := strings.HasPrefix(m.step, "branch") || strings.HasPrefix(m.step, "dispatch")
-			args := []string{"release", "--branch", branch}
-			if first {
-				args = []string{"release", "--tag", tag, "--detach"}
-			} else if err := w.Push(t.Context(), "refs/heads/main:refs/heads/"+branch); err != nil {
+			w := hyperlight(t, k, nil)
+			if err := w.Push(t.Context(), "refs/heads/main:refs/heads/"+branch); err != nil {
 				t.Fatal(err)
 			}
-			if !k.let(t, newRun(t.Context(), t, w, nil, args...)) {
+			if !k.let(t, newRun(t.Context(), t, w, nil, "release", "--branch", branch)) {
 				t.Fatalf("the call %s %s never came", m.service, m.op)
-			}
-			if first {
-				newRun(t.Context(), t, w, nil, args...).must(t, 0)
 			}
 			ledger := whole(w)
 			env := map[string]string{}
@@ -174,10 +165,48 @@ func TestKilledAtEveryStep(t *testing.T) {
 	}
 }
 
-// hyperlight is the world of the sample, with the tag pushed.
-func hyperlight(t *testing.T, k *reaper) *outside.World {
+// Killed in the first half, after it made the branch or after it started the release workflow, the next first half goes
+// on: one run of the workflow, one release.
+func TestKilledInTheFirstHalf(t *testing.T) {
+	for _, m := range []moment{
+		{step: "branch/" + branch, service: "github", op: "create-ref refs/heads/" + branch},
+		{step: "dispatch/CreateRelease.yml@" + branch, service: "github", op: "dispatch CreateRelease.yml"},
+	} {
+		t.Run(strings.ReplaceAll(m.step, "/", "_"), func(t *testing.T) {
+			t.Parallel()
+			k := &reaper{moment: m}
+			ended := make(chan struct{})
+			second := make(chan *run, 1)
+			w := hyperlight(t, k, func(context.Context, githubtwin.Dispatch) string {
+				defer close(ended)
+				r := <-second
+				if err := r.cmd.Run(); err != nil {
+					t.Errorf("the release workflow: %v\n%s\n%s", err, r.out.String(), r.errs.String())
+					return "failure"
+				}
+				return "success"
+			})
+			second <- newRun(t.Context(), t, w, nil, "release", "--branch", branch)
+			if !k.let(t, newRun(t.Context(), t, w, nil, "release", "--tag", tag, "--detach")) {
+				t.Fatalf("the call %s %s never came", m.service, m.op)
+			}
+			r := newRun(t.Context(), t, w, nil, "release", "--tag", tag, "--detach").must(t, 0)
+			if r.RunURL == "" {
+				t.Errorf("the report names no run: outcome %s", r.Outcome)
+			}
+			<-ended
+			finished(t, w)
+			// When all is done the first half finds nothing to do.
+			newRun(t.Context(), t, w, nil, "release", "--tag", tag).must(t, 0)
+			finished(t, w)
+		})
+	}
+}
+
+// hyperlight is the world of the sample, with the tag pushed. Its workflow's runs are onDispatch.
+func hyperlight(t *testing.T, k *reaper, onDispatch func(context.Context, githubtwin.Dispatch) string) *outside.World {
 	t.Helper()
-	c := outside.Config{OnDispatch: func(context.Context, githubtwin.Dispatch) string { return "success" }}
+	c := outside.Config{OnDispatch: onDispatch}
 	if k != nil {
 		c.Around = k.around
 	}
@@ -303,7 +332,7 @@ func finished(t *testing.T, w *outside.World) {
 // not take the time of packaging.
 func TestResumeIsFast(t *testing.T) {
 	k := &reaper{moment: moment{service: "feed", op: "publish *", nth: 5}}
-	w := hyperlight(t, k)
+	w := hyperlight(t, k, nil)
 	if err := w.Push(t.Context(), "refs/heads/main:refs/heads/"+branch); err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +367,7 @@ func TestSwappedDraftIsRefused(t *testing.T) {
 		t.Run(fmt.Sprintf("bill written anew %v", forged), func(t *testing.T) {
 			t.Parallel()
 			k := &reaper{moment: moment{service: "feed", op: "publish " + crates[0]}}
-			w := hyperlight(t, k)
+			w := hyperlight(t, k, nil)
 			if err := w.Push(t.Context(), "refs/heads/main:refs/heads/"+branch); err != nil {
 				t.Fatal(err)
 			}
