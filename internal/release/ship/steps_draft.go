@@ -398,9 +398,10 @@ func (x *steps) public(ctx context.Context) (converge.Outcome, error) {
 		return converge.Already("is public: " + rel.HTMLURL), nil
 	}
 	// The last look before it is public: the draft may have been changed since its files were compared.
-	now := release.Ledger{Bill: &x.bill}
-	if now.Miss(observe.Assets(rel)); len(now.Missing) > 0 {
-		return converge.Outcome{}, halt(problem.Error{Summary: "the draft is no longer what the bill says", Detail: "missing or changed: " + strings.Join(now.Missing, ", "),
+	if changed, err := x.changed(rel); err != nil {
+		return converge.Outcome{}, err
+	} else if len(changed) > 0 {
+		return converge.Outcome{}, halt(problem.Error{Summary: "the draft is no longer what the bill says", Detail: "missing or changed: " + strings.Join(changed, ", "),
 			Hint: "somebody changed the draft while the crates were published: look at who, then run again"})
 	}
 	no := false
@@ -418,6 +419,24 @@ func (x *steps) public(ctx context.Context) (converge.Outcome, error) {
 	}
 	x.keep(rel)
 	return converge.DoneBecause(rel.HTMLURL), nil
+}
+
+// changed names the files that a release lacks or holds with other bytes than this run's bill, the bill itself and the
+// sums among them.
+func (x *steps) changed(rel forge.Release) ([]string, error) {
+	text, err := x.bill.Encode()
+	if err != nil {
+		return nil, err
+	}
+	whole := x.bill
+	for name, content := range map[string][]byte{release.BillName: text, release.SumsName: x.bill.Sums()} {
+		sum := sha256.Sum256(content)
+		whole.Artifacts = append(slices.Clone(whole.Artifacts), release.BillArtifact{Name: name, SHA256: hex.EncodeToString(sum[:]), Size: int64(len(content))})
+	}
+	l := release.Ledger{Bill: &whole}
+	l.Miss(observe.Assets(rel))
+	slices.Sort(l.Missing)
+	return l.Missing, nil
 }
 
 // makeLatest keeps a patch of an older line, and a pre-release, from becoming the repository's latest release.
