@@ -66,14 +66,12 @@ func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := p.base.RoundTrip(sent)
-	switch {
-	case err != nil:
+	if err != nil {
 		t.record(c.entry("lost: " + err.Error()))
-	default:
-		t.record(c.entry(strconv.Itoa(resp.StatusCode)))
-		resp = t.distort(c, resp)
+		return nil, err
 	}
-	return resp, err
+	t.record(c.entry(strconv.Itoa(resp.StatusCode)))
+	return resp, t.distort(c, resp)
 }
 
 // consume reads and closes a request's body.

@@ -72,18 +72,19 @@ func (t *trial) judge(r *release.Report) (end string, ended bool) {
 	return "", false
 }
 
-// pardon is the person who was told to delete the draft. It happens once.
+// pardon is a person who does, once, what the stopped run's hint says: delete a draft that somebody forged, and run again.
 func (t *trial) pardon() bool {
-	_, ok := t.draft()
 	t.mu.Lock()
-	ok = ok && !t.pardoned
+	again := t.pardoned
 	t.pardoned, t.lastJob = true, nil
 	t.mu.Unlock()
-	if !ok {
+	if again {
 		return false
 	}
-	t.note("", "a person deletes the draft")
-	t.removeDrafts()
+	if slices.ContainsFunc(t.scene.meddling, func(m meddling) bool { return m.act.forges() }) || t.scene.drift > 0 {
+		t.note("", "a person deletes the draft")
+		t.removeDrafts()
+	}
 	return true
 }
 

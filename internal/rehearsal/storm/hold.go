@@ -217,7 +217,7 @@ func (t *trial) holds(kind, what string) bool {
 	case release.KindAsset:
 		return t.someReleaseHolds(what)
 	case release.KindLedger, release.KindSeal:
-		return t.someReleaseHolds(release.BillName)
+		return t.someReleaseHolds(release.BillName) || t.someReleaseHolds(release.BillNext)
 	}
 	return true
 }

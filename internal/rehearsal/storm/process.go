@@ -196,6 +196,9 @@ func (p *process) world(scratch string) (observe.World, error) {
 	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
 		r, err := registry.New(name, index)
 		r.URL = "http://" + registryHost(name) + "/index/"
+		if t.sabotaged("impatient") {
+			r.Wait = registry.Order
+		}
 		return r, registry.Options{HTTP: through, Token: func(context.Context) (secret.Value, error) { return secret.New(p.token(name)), nil }}, err
 	})
 	return w, nil

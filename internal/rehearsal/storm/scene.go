@@ -43,7 +43,7 @@ type scene struct {
 	drift     int           // from this process on packaging gives other bytes; 0: never
 	deadline  time.Duration // of each process; 0: none
 	meddling  []meddling
-	pardon    bool // after a stop a person deletes the draft and runs again
+	pardon    bool // after a stop a person does what the hint says and runs again
 
 	stormy   int // the first so many processes meet faults
 	restarts int // percent of processes that die by themselves at some time
@@ -162,7 +162,12 @@ func (s *scene) setTrouble(rng *rand.Rand) {
 		s.drift = 2 + rng.IntN(3)
 	}
 	for percent(14) {
-		s.meddling = append(s.meddling, randomMeddling(rng))
+		m := randomMeddling(rng)
+		s.meddling = append(s.meddling, m)
+		if m.act.forges() && percent(60) {
+			// What a forger waits for is a run that broke off before it had published anything.
+			s.faults = append(s.faults, fault.Spec{Step: release.KindLedger, Action: fault.DieAfter})
+		}
 	}
 	s.pardon = percent(60)
 }
@@ -251,7 +256,7 @@ func (s *scene) registries() []string {
 
 // mayStop reports whether a person did something that Tagboat may, or must, refuse to go on with.
 func (s *scene) mayStop() bool {
-	return s.mustStop() || s.drift > 0 || slices.ContainsFunc(s.meddling, func(m meddling) bool { return m.act.refusable() })
+	return s.mustStop() || s.drift > 0 || slices.ContainsFunc(s.meddling, meddling.refusable)
 }
 
 // mustStop reports whether no release may come out of this.

@@ -67,9 +67,8 @@ func Run(ctx context.Context, t *testing.T, o Options) (Result, error) {
 	}
 	defer y.close()
 	s := &storm{options: o, yard: y, testing: t, result: r}
-	s.sabotage = map[string]bool{}
-	for _, name := range o.Sabotage {
-		s.sabotage[name] = true
+	if s.sabotage, err = sabotages(o.Sabotage); err != nil {
+		return r, err
 	}
 	workers := o.Workers
 	if workers <= 0 {
@@ -94,7 +93,7 @@ type storm struct {
 	options  Options
 	yard     *yard
 	testing  *testing.T
-	sabotage map[string]bool
+	sabotage []Sabotage
 
 	mu     sync.Mutex
 	next   int
@@ -133,7 +132,7 @@ func (s *storm) release(ctx context.Context, seed uint64, traced bool) (out outc
 	}()
 	synctest.Test(s.testing, func(*testing.T) {
 		ctx := context.WithoutCancel(ctx) // its channel belongs to no bubble; a release is over in no time
-		if t, err = newTrial(ctx, s.yard, seed, s.sabotage); err != nil {
+		if t, err = newTrial(ctx, s.yard, setScene(seed), s.sabotage); err != nil {
 			return
 		}
 		end := t.drive(ctx)

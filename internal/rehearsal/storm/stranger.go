@@ -30,8 +30,8 @@ const (
 	addFile   act = "adds a file"
 )
 
-// refusable reports whether Tagboat may refuse to go on after the act. The others it must survive.
-func (a act) refusable() bool { return a == swapCrate || a == forgeBill || a == forgeAll }
+// forges reports whether the act puts other bytes in the place of ours.
+func (a act) forges() bool { return a == swapCrate || a == forgeBill || a == forgeAll }
 
 // meddling is an act and its time: around a step of some process, or, where step is empty, after a process has ended.
 type meddling struct {
@@ -47,6 +47,12 @@ func (m meddling) String() string {
 		when = map[bool]string{false: "before ", true: "after "}[m.after] + m.step
 	}
 	return fmt.Sprintf("%s, %s, from run %d on", m.act, when, m.process)
+}
+
+// refusable reports whether Tagboat may refuse to go on: where bytes are forged, and where a file vanishes under a run's
+// hands. The rest it must survive.
+func (m meddling) refusable() bool {
+	return m.act.forges() || m.step != "" && (m.act == dropAsset || m.act == dropBill)
 }
 
 func randomMeddling(rng *rand.Rand) meddling {

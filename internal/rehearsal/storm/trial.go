@@ -39,7 +39,7 @@ var secrets = struct{ github, cratesIO, rotated, feed, user string }{
 type trial struct {
 	yard       *yard
 	scene      *scene
-	sabotage   map[string]bool
+	sabotage   []Sabotage
 	began      time.Time
 	commit     string
 	store      *gitstore.Memory
@@ -80,19 +80,18 @@ type outcome struct {
 	trace     string
 }
 
-// newTrial makes the world of a seed. It must be called on the virtual clock.
-func newTrial(ctx context.Context, y *yard, seed uint64, sabotage map[string]bool) (*trial, error) {
-	t := &trial{yard: y, scene: setScene(seed), sabotage: sabotage, began: time.Now(), store: gitstore.NewMemory(), registries: map[string]*registrytwin.Twin{}, network: newNetwork(),
+// newTrial makes the world of a scene. It must be called on the virtual clock.
+func newTrial(ctx context.Context, y *yard, s *scene, sabotage []Sabotage) (*trial, error) {
+	t := &trial{yard: y, scene: s, sabotage: sabotage, began: time.Now(), store: gitstore.NewMemory(), registries: map[string]*registrytwin.Twin{}, network: newNetwork(),
 		calls: map[int64]*call{}, mishaps: map[string]int{}, lags: map[string]time.Duration{}, meddled: map[int]bool{}}
 	t.faults = fault.NewSet(t.scene.faults...)
 	t.faults.OnDie = func() { t.died.Store(true) }
-	if err := t.openGitHub(ctx); err != nil {
-		return nil, err
-	}
+	err := t.openGitHub(ctx)
 	for _, name := range t.scene.registries() {
 		t.openRegistry(name)
 	}
-	if err := t.publishedBefore(); err != nil {
+	if err = errors.Join(err, t.publishedBefore()); err != nil {
+		t.close()
 		return nil, err
 	}
 	time.Sleep(time.Minute)
@@ -220,6 +219,7 @@ func (t *trial) publishedBefore() error {
 		if err != nil {
 			return err
 		}
+		time.Sleep(10 * time.Minute) // whoever did it kept to the limits
 		status, answer := direct(t.registries[registry.CratesIO].Handler(), http.MethodPut, "http://"+registryHost(registry.CratesIO)+"/api/v1/crates/new", "by-hand", body)
 		if status != http.StatusOK {
 			return fmt.Errorf("publish %s by hand: %d %s", p.name, status, answer)
