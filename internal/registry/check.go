@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tagboat/tagboat/internal/registry/wire"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -86,9 +87,9 @@ func (c *Client) probeToken(ctx context.Context, config Config, token secret.Val
 	if strings.Contains(token.Reveal(), trustedPrefix) {
 		return Unknown, "the token is one of trusted publishing, which shows what it may do at the first upload"
 	}
-	k := call{op: "check the token", method: http.MethodGet, url: config.API + "/api/v1/crates?following=1&per_page=1",
-		token: token, header: http.Header{"Accept": {"application/json"}}, timeout: metaTimeout, limit: maxAnswer}
-	resp, answer, err := c.read(ctx, k)
+	k := wire.Call{Op: "check the token", Method: http.MethodGet, URL: config.API + "/api/v1/crates?following=1&per_page=1",
+		Token: token, Header: http.Header{"Accept": {"application/json"}}, Timeout: metaTimeout, Limit: maxAnswer}
+	resp, answer, err := c.wire.Read(ctx, k)
 	switch {
 	case err != nil:
 		return Unknown, "whether the token is valid could not be asked: " + err.Error()
@@ -98,7 +99,7 @@ func (c *Client) probeToken(ctx context.Context, config Config, token secret.Val
 	default:
 		return Unknown, fmt.Sprintf("whether the token is valid could not be asked: status %d", resp.StatusCode)
 	}
-	refusal := c.statusError(k, resp, answer)
+	refusal := c.wire.StatusError(k, resp, answer)
 	if resp.StatusCode == http.StatusUnauthorized || strings.Contains(refusal.Detail, "authentication failed") {
 		return No, deniedSentence(false, refusal, c.registry.Kind)
 	}

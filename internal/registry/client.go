@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/registry/wire"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -29,19 +27,18 @@ type Options struct {
 }
 
 const (
-	metaTimeout  = 60 * time.Second // index, configuration, small API calls
-	maxRedirects = 5
-	maxAnswer    = 1 << 20  // API answers
-	maxConfig    = 64 << 10 // config.json
-	maxIndex     = 64 << 20 // one crate's index file
-	uploadFloor  = 32 << 10 // bytes per second below which an upload or download is given up
+	metaTimeout = 60 * time.Second // index, configuration, small API calls
+	maxAnswer   = 1 << 20          // API answers
+	maxConfig   = 64 << 10         // config.json
+	maxIndex    = 64 << 20         // one crate's index file
+	uploadFloor = 32 << 10         // bytes per second below which an upload or download is given up
 )
 
 // Client is bound to one registry. It is safe for concurrent use.
 type Client struct {
 	registry Registry
 	options  Options
-	http     *http.Client
+	wire     *wire.Client
 
 	mu     sync.Mutex
 	config *Config
@@ -53,31 +50,8 @@ func NewClient(r Registry, o Options) *Client {
 	if o.UserAgent == "" {
 		o.UserAgent = "tagboat"
 	}
-	base := http.Client{}
-	if o.HTTP != nil {
-		base = *o.HTTP
-	}
-	if base.Transport == nil {
-		base.Transport = newTransport()
-	}
-	base.Timeout = 0
-	// Redirects are followed by hand: net/http hands the Authorization header on to other ports and to subdomains.
-	base.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	r.URL = withSlash(r.URL)
-	return &Client{registry: r, options: o, http: &base, cache: map[string]cached{}}
-}
-
-func newTransport() http.RoundTripper {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   15 * time.Second,
-		ResponseHeaderTimeout: 3 * time.Minute,
-		ExpectContinueTimeout: 2 * time.Second,
-		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   8,
-		ForceAttemptHTTP2:     true,
-	}
+	return &Client{registry: r, options: o, wire: wire.New(r.Name, o.UserAgent, o.HTTP), cache: map[string]cached{}}
 }
 
 // Registry returns the registry that the client was made for.
@@ -119,114 +93,6 @@ func (c *Client) token(ctx context.Context) (secret.Value, error) {
 		c.options.Warn(fmt.Sprintf("registry %s: %s", c.registry.Name, warning))
 	}
 	return clean, nil
-}
-
-// call is one request as its maker thinks of it; do turns it into requests on the wire.
-type call struct {
-	op      string // for errors: "publish demo 1.0.0"
-	method  string
-	url     string
-	token   secret.Value
-	header  http.Header
-	body    io.Reader
-	length  int64
-	timeout time.Duration
-	write   bool // may have changed the registry even when it fails
-	limit   int64
-}
-
-// do sends the call and returns the answer, its body unread. GET follows redirects, without the token once the origin
-// changes and never from https to http; other methods do not. The cancel function ends the call's deadline and must be
-// called after the body was read.
-func (c *Client) do(ctx context.Context, k call) (*http.Response, context.CancelFunc, error) {
-	limited, cancel := context.WithTimeout(ctx, k.timeout)
-	resp, err := c.follow(limited, k)
-	if err != nil {
-		cancel()
-		return nil, nil, c.transportError(ctx, k, err)
-	}
-	return resp, cancel, nil
-}
-
-func (c *Client) follow(ctx context.Context, k call) (*http.Response, error) {
-	at, err := url.Parse(k.url)
-	if err != nil {
-		return nil, err
-	}
-	origin := originOf(at)
-	for hop := 0; ; hop++ {
-		req, err := http.NewRequestWithContext(ctx, k.method, at.String(), nil)
-		if err != nil {
-			return nil, err
-		}
-		if k.header != nil {
-			req.Header = k.header.Clone()
-		}
-		if k.body != nil {
-			req.Body, req.ContentLength = io.NopCloser(k.body), k.length
-		}
-		req.Header.Set("User-Agent", c.options.UserAgent)
-		if !k.token.IsZero() && originOf(at) == origin {
-			req.Header.Set("Authorization", k.token.Reveal())
-		}
-		resp, err := c.http.Do(req)
-		if err != nil {
-			return nil, err
-		}
-		next, redirected := redirectOf(resp, at)
-		if !redirected || k.method != http.MethodGet {
-			return resp, nil
-		}
-		resp.Body.Close()
-		if hop == maxRedirects {
-			return nil, &finalError{fmt.Sprintf("more than %d redirects", maxRedirects)}
-		}
-		if at.Scheme == "https" && next.Scheme != "https" {
-			return nil, &finalError{fmt.Sprintf("redirected from https to %s://%s", next.Scheme, next.Host)}
-		}
-		at = next
-	}
-}
-
-func redirectOf(resp *http.Response, at *url.URL) (*url.URL, bool) {
-	switch resp.StatusCode {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-	default:
-		return nil, false
-	}
-	next, err := at.Parse(resp.Header.Get("Location"))
-	if err != nil || next.Host == "" || next.Scheme != "http" && next.Scheme != "https" {
-		return nil, false
-	}
-	return next, true
-}
-
-// originOf returns what may see a token that was meant for u: scheme, host and port.
-func originOf(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
-}
-
-// read sends a call and returns status, headers and at most limit bytes of body; more is an error.
-func (c *Client) read(ctx context.Context, k call) (*http.Response, []byte, error) {
-	resp, cancel, err := c.do(ctx, k)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer cancel()
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, k.limit+1))
-	if err != nil {
-		return nil, nil, c.transportError(ctx, k, err)
-	}
-	if int64(len(body)) > k.limit {
-		return nil, nil, &Error{Registry: c.registry.Name, Op: k.op, Status: resp.StatusCode, Class: Refused,
-			Detail: fmt.Sprintf("the answer is larger than %d bytes", k.limit), Unclear: k.write}
-	}
-	return resp, body, nil
 }
 
 // deadline returns how long a transfer of size bytes may take.

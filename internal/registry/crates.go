@@ -9,9 +9,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/tagboat/tagboat/internal/registry/cratefile"
+	"github.com/tagboat/tagboat/internal/registry/wire"
 	"github.com/tagboat/tagboat/internal/semver"
 )
 
@@ -26,25 +26,25 @@ func (c *Client) Unyank(ctx context.Context, name, version string) error {
 }
 
 func (c *Client) setYanked(ctx context.Context, verb, method, name, version string) error {
-	k := call{op: fmt.Sprintf("%s %s %s", verb, name, version), method: method, timeout: metaTimeout, write: true, limit: maxAnswer}
+	k := wire.Call{Op: fmt.Sprintf("%s %s %s", verb, name, version), Method: method, Timeout: metaTimeout, Write: true, Limit: maxAnswer}
 	if err := checkNouns(name, version); err != nil {
-		return fmt.Errorf("%s at registry %s: %w", k.op, c.registry.Name, err)
+		return fmt.Errorf("%s at registry %s: %w", k.Op, c.registry.Name, err)
 	}
-	config, err := c.apiConfig(ctx, k.op)
+	config, err := c.apiConfig(ctx, k.Op)
 	if err != nil {
 		return err
 	}
-	if k.token, err = c.needToken(ctx, k.op); err != nil {
+	if k.Token, err = c.needToken(ctx, k.Op); err != nil {
 		return err
 	}
-	k.url = fmt.Sprintf("%s/api/v1/crates/%s/%s/%s", config.API, name, url.PathEscape(version), verb)
-	k.header = http.Header{"Accept": {"application/json"}}
-	resp, answer, err := c.read(ctx, k)
+	k.URL = fmt.Sprintf("%s/api/v1/crates/%s/%s/%s", config.API, name, url.PathEscape(version), verb)
+	k.Header = http.Header{"Accept": {"application/json"}}
+	resp, answer, err := c.wire.Read(ctx, k)
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode/100 != 2 || reportsErrors(answer) {
-		return c.statusError(k, resp, answer)
+	if resp.StatusCode/100 != 2 || wire.ReportsErrors(answer) {
+		return c.wire.StatusError(k, resp, answer)
 	}
 	return nil
 }
@@ -63,19 +63,19 @@ const maxDownload = 512 << 20
 // Download writes the .crate of an index entry to w and returns its size. What was written is the crate only if the error
 // is nil: the checksum is known at the end.
 func (c *Client) Download(ctx context.Context, e Entry, w io.Writer) (int64, error) {
-	k := call{op: fmt.Sprintf("download %s %s", e.Name, e.Version), method: http.MethodGet, timeout: deadline(maxDownload)}
+	k := wire.Call{Op: fmt.Sprintf("download %s %s", e.Name, e.Version), Method: http.MethodGet, Timeout: deadline(maxDownload)}
 	if err := checkNouns(e.Name, e.Version); err != nil {
-		return 0, fmt.Errorf("%s from registry %s: %w", k.op, c.registry.Name, err)
+		return 0, fmt.Errorf("%s from registry %s: %w", k.Op, c.registry.Name, err)
 	}
 	config, err := c.Config(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if k.token, err = c.readToken(ctx, k.op); err != nil {
+	if k.Token, err = c.readToken(ctx, k.Op); err != nil {
 		return 0, err
 	}
-	k.url = downloadURL(config.DL, e)
-	resp, cancel, err := c.do(ctx, k)
+	k.URL = config.Download(e)
+	resp, cancel, err := c.wire.Do(ctx, k)
 	if err != nil {
 		return 0, err
 	}
@@ -83,25 +83,25 @@ func (c *Client) Download(ctx context.Context, e Entry, w io.Writer) (int64, err
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-		return 0, c.statusError(k, resp, body)
+		return 0, c.wire.StatusError(k, resp, body)
 	}
 	return c.copyChecked(ctx, k, e, resp.Body, w)
 }
 
-func (c *Client) copyChecked(ctx context.Context, k call, e Entry, from io.Reader, w io.Writer) (int64, error) {
+func (c *Client) copyChecked(ctx context.Context, k wire.Call, e Entry, from io.Reader, w io.Writer) (int64, error) {
 	hash := sha256.New()
 	source := &sourceReader{r: io.LimitReader(from, maxDownload+1)}
 	n, err := io.Copy(io.MultiWriter(w, hash), source)
 	switch {
 	case source.err != nil:
-		return n, c.transportError(ctx, k, source.err)
+		return n, c.wire.TransportError(ctx, k, source.err)
 	case err != nil:
-		return n, fmt.Errorf("%s from registry %s: %w", k.op, c.registry.Name, err)
+		return n, fmt.Errorf("%s from registry %s: %w", k.Op, c.registry.Name, err)
 	case n > maxDownload:
-		return n, &Error{Registry: c.registry.Name, Op: k.op, Class: Refused, Detail: fmt.Sprintf("more than %d bytes", maxDownload)}
+		return n, &Error{Registry: c.registry.Name, Op: k.Op, Class: Refused, Detail: fmt.Sprintf("more than %d bytes", maxDownload)}
 	}
 	if got := hex.EncodeToString(hash.Sum(nil)); got != e.Checksum {
-		return n, &Error{Registry: c.registry.Name, Op: k.op, Class: Refused,
+		return n, &Error{Registry: c.registry.Name, Op: k.Op, Class: Refused,
 			Detail: fmt.Sprintf("sha256 is %s, the index says %s", got, e.Checksum)}
 	}
 	return n, nil
@@ -121,18 +121,6 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// downloadURL fills the template of config.json; one without a marker gets the crate and version appended.
-func downloadURL(dl string, e Entry) string {
-	filled := strings.NewReplacer(
-		"{crate}", e.Name, "{version}", url.PathEscape(e.Version), "{sha256-checksum}", e.Checksum,
-		"{prefix}", prefixOf(e.Name), "{lowerprefix}", prefixOf(strings.ToLower(e.Name)),
-	).Replace(dl)
-	if filled == dl {
-		filled = fmt.Sprintf("%s/%s/%s/download", strings.TrimSuffix(dl, "/"), e.Name, url.PathEscape(e.Version))
-	}
-	return filled
-}
-
 // Owner is who may publish new versions of a crate.
 type Owner struct {
 	Login string `json:"login"`
@@ -142,33 +130,33 @@ type Owner struct {
 
 // Owners returns who owns a crate. Not every registry answers this.
 func (c *Client) Owners(ctx context.Context, name string) ([]Owner, error) {
-	k := call{op: "ask owners of " + name, method: http.MethodGet, timeout: metaTimeout, limit: maxAnswer}
+	k := wire.Call{Op: "ask owners of " + name, Method: http.MethodGet, Timeout: metaTimeout, Limit: maxAnswer}
 	if err := cratefile.CheckName(name); err != nil {
-		return nil, fmt.Errorf("%s at registry %s: %w", k.op, c.registry.Name, err)
+		return nil, fmt.Errorf("%s at registry %s: %w", k.Op, c.registry.Name, err)
 	}
-	config, err := c.apiConfig(ctx, k.op)
+	config, err := c.apiConfig(ctx, k.Op)
 	if err != nil {
 		return nil, err
 	}
 	if config.AuthRequired || !c.registry.Kind.Traits().PublicOwners {
-		if k.token, err = c.needToken(ctx, k.op); err != nil {
+		if k.Token, err = c.needToken(ctx, k.Op); err != nil {
 			return nil, err
 		}
 	}
-	k.url = fmt.Sprintf("%s/api/v1/crates/%s/owners", config.API, name)
-	k.header = http.Header{"Accept": {"application/json"}}
-	resp, answer, err := c.read(ctx, k)
+	k.URL = fmt.Sprintf("%s/api/v1/crates/%s/owners", config.API, name)
+	k.Header = http.Header{"Accept": {"application/json"}}
+	resp, answer, err := c.wire.Read(ctx, k)
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode/100 != 2 || reportsErrors(answer) {
-		return nil, c.statusError(k, resp, answer)
+	if resp.StatusCode/100 != 2 || wire.ReportsErrors(answer) {
+		return nil, c.wire.StatusError(k, resp, answer)
 	}
 	var said struct {
 		Users []Owner `json:"users"`
 	}
 	if err := json.Unmarshal(answer, &said); err != nil {
-		return nil, &Error{Registry: c.registry.Name, Op: k.op, Status: resp.StatusCode, Class: Refused, Err: err}
+		return nil, &Error{Registry: c.registry.Name, Op: k.Op, Status: resp.StatusCode, Class: Refused, Err: err}
 	}
 	return said.Users, nil
 }

@@ -1,58 +1,31 @@
 package registry
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
-	"time"
 
-	"github.com/tagboat/tagboat/internal/registry/cratefile"
+	"github.com/tagboat/tagboat/internal/registry/index"
+	"github.com/tagboat/tagboat/internal/registry/wire"
 	"github.com/tagboat/tagboat/internal/secret"
-	"github.com/tagboat/tagboat/internal/semver"
 )
 
 // Config is a registry's config.json.
-type Config struct {
-	DL           string `json:"dl"`            // download address or template
-	API          string `json:"api"`           // base of the web API, without a final slash; "" when there is none
-	AuthRequired bool   `json:"auth-required"` // every request needs the token
-}
+type Config = index.Config
 
 // Entry is one version of a crate in the index.
-type Entry struct {
-	Name     string              `json:"name"`
-	Version  string              `json:"vers"`
-	Checksum string              `json:"cksum"` // sha256 of the .crate, lowercase hex
-	Yanked   bool                `json:"yanked"`
-	Deps     []Dep               `json:"deps"`
-	Features map[string][]string `json:"features"`
-	// Features2 holds the features that older cargos must not see; cargo reads both as one.
-	Features2   map[string][]string `json:"features2"`
-	Links       string              `json:"links"`
-	RustVersion string              `json:"rust_version"`
-	Published   time.Time           `json:"pubtime"` // zero where the registry does not say
-	Schema      int                 `json:"v"`       // 1 when absent
-}
+type Entry = index.Entry
 
 // Dep is a dependency in the index.
-type Dep struct {
-	Name            string   `json:"name"` // as the depending crate calls it
-	Package         string   `json:"package"`
-	Req             string   `json:"req"`
-	Features        []string `json:"features"`
-	Optional        bool     `json:"optional"`
-	DefaultFeatures bool     `json:"default_features"`
-	Target          string   `json:"target"`
-	Kind            string   `json:"kind"`
-	Registry        string   `json:"registry"` // "" is this registry
-}
+type Dep = index.Dep
 
-// maxSchema is the newest entry format that is understood; cargo skips newer lines as well.
-const maxSchema = 2
+// Find returns the entry of version. Build metadata is not compared: no registry may hold two versions that differ in it
+// alone, and cargo takes them for one.
+func Find(entries []Entry, version string) (Entry, bool) { return index.Find(entries, version) }
+
+// IndexPath returns where the index keeps a crate.
+func IndexPath(name string) (string, error) { return index.Path(name) }
 
 type cached struct {
 	etag, modified string
@@ -74,62 +47,41 @@ func (c *Client) Config(ctx context.Context) (Config, error) {
 
 // fetchConfig asks for config.json and reports whether the token was needed for it.
 func (c *Client) fetchConfig(ctx context.Context) (config Config, usedToken bool, err error) {
-	k := call{op: "read config.json", method: http.MethodGet, url: c.registry.URL + "config.json", timeout: metaTimeout, limit: maxConfig}
+	k := wire.Call{Op: "read config.json", Method: http.MethodGet, URL: c.registry.URL + "config.json", Timeout: metaTimeout, Limit: maxConfig}
 	resp, body, err := c.readOpenly(ctx, &k)
 	if err != nil {
 		return Config{}, false, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return Config{}, false, c.statusError(k, resp, body)
+		return Config{}, false, c.wire.StatusError(k, resp, body)
 	}
-	if config, err = parseConfig(body); err == nil {
+	if config, err = index.ParseConfig(body); err == nil {
 		err = c.checkAddresses(config)
 	}
 	if err != nil {
-		return Config{}, false, &Error{Registry: c.registry.Name, Op: k.op, Status: resp.StatusCode, Class: Refused, Err: err}
+		return Config{}, false, &Error{Registry: c.registry.Name, Op: k.Op, Status: resp.StatusCode, Class: Refused, Err: err}
 	}
 	c.mu.Lock()
 	c.config = &config
 	c.mu.Unlock()
-	return config, !k.token.IsZero(), nil
+	return config, !k.Token.IsZero(), nil
 }
 
 // readOpenly reads without the token and, told 401, with it. A call that has the token already sends it at once.
-func (c *Client) readOpenly(ctx context.Context, k *call) (*http.Response, []byte, error) {
-	resp, body, err := c.read(ctx, *k)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized || !k.token.IsZero() {
+func (c *Client) readOpenly(ctx context.Context, k *wire.Call) (*http.Response, []byte, error) {
+	resp, body, err := c.wire.Read(ctx, *k)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || !k.Token.IsZero() {
 		return resp, body, err
 	}
 	token, err := c.token(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s at registry %s: token: %w", k.op, c.registry.Name, err)
+		return nil, nil, fmt.Errorf("%s at registry %s: token: %w", k.Op, c.registry.Name, err)
 	}
 	if token.IsZero() {
 		return resp, body, nil
 	}
-	k.token = token
-	return c.read(ctx, *k)
-}
-
-func parseConfig(body []byte) (Config, error) {
-	var config Config
-	if err := json.Unmarshal(body, &config); err != nil {
-		return Config{}, fmt.Errorf("config.json: %w", err)
-	}
-	config.API = strings.TrimSuffix(config.API, "/")
-	if config.DL == "" {
-		return Config{}, fmt.Errorf("config.json: no dl")
-	}
-	for key, address := range map[string]string{"dl": config.DL, "api": config.API} {
-		if address == "" {
-			continue
-		}
-		u, err := url.Parse(strings.NewReplacer("{", "", "}", "").Replace(address))
-		if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
-			return Config{}, fmt.Errorf("config.json: %s is no https address", key)
-		}
-	}
-	return config, nil
+	k.Token = token
+	return c.wire.Read(ctx, *k)
 }
 
 // checkAddresses refuses a configuration that would take the token from https to an open line.
@@ -145,29 +97,6 @@ func (c *Client) checkAddresses(config Config) error {
 	return nil
 }
 
-// IndexPath returns where the index keeps a crate
-// (https://doc.rust-lang.org/cargo/reference/registry-index.html#index-files).
-func IndexPath(name string) (string, error) {
-	if err := cratefile.CheckName(name); err != nil {
-		return "", err
-	}
-	name = strings.ToLower(name)
-	return prefixOf(name) + "/" + name, nil
-}
-
-func prefixOf(name string) string {
-	switch len(name) {
-	case 1:
-		return "1"
-	case 2:
-		return "2"
-	case 3:
-		return "3/" + name[:1]
-	default:
-		return name[:2] + "/" + name[2:4]
-	}
-}
-
 // Lookup returns every version of a crate that the index holds, yanked ones too, in the index's order; nil where the
 // crate is absent. An unchanged file is not sent again: ETag and Last-Modified are remembered for the client's life.
 func (c *Client) Lookup(ctx context.Context, name string) ([]Entry, error) {
@@ -179,11 +108,11 @@ func (c *Client) Lookup(ctx context.Context, name string) ([]Entry, error) {
 	old, found := c.cache[name]
 	c.mu.Unlock()
 	if found {
-		k.header = http.Header{}
+		k.Header = http.Header{}
 		if old.etag != "" {
-			k.header.Set("If-None-Match", old.etag)
+			k.Header.Set("If-None-Match", old.etag)
 		} else if old.modified != "" {
-			k.header.Set("If-Modified-Since", old.modified)
+			k.Header.Set("If-Modified-Since", old.modified)
 		}
 	}
 	resp, body, err := c.readOpenly(ctx, &k)
@@ -196,17 +125,17 @@ func (c *Client) Lookup(ctx context.Context, name string) ([]Entry, error) {
 		if found {
 			return cloneEntries(old.entries), nil
 		}
-		return nil, c.statusError(k, resp, body)
+		return nil, c.wire.StatusError(k, resp, body)
 	case http.StatusNotFound, http.StatusGone, http.StatusUnavailableForLegalReasons:
 		c.forget(name)
 		return nil, nil
 	default:
-		return nil, c.statusError(k, resp, body)
+		return nil, c.wire.StatusError(k, resp, body)
 	}
-	entries, err := parseEntries(name, body)
+	entries, err := index.Parse(name, body)
 	if err != nil {
 		// A half-written file on a content network is whole a moment later.
-		return nil, &Error{Registry: c.registry.Name, Op: k.op, Status: resp.StatusCode, Class: Transient, Err: err}
+		return nil, &Error{Registry: c.registry.Name, Op: k.Op, Status: resp.StatusCode, Class: Transient, Err: err}
 	}
 	fresh := cached{etag: resp.Header.Get("ETag"), modified: resp.Header.Get("Last-Modified"), entries: entries}
 	if fresh.etag == "" && fresh.modified == "" {
@@ -219,13 +148,13 @@ func (c *Client) Lookup(ctx context.Context, name string) ([]Entry, error) {
 	return cloneEntries(entries), nil
 }
 
-func (c *Client) lookupCall(ctx context.Context, name string) (call, error) {
+func (c *Client) lookupCall(ctx context.Context, name string) (wire.Call, error) {
 	path, err := IndexPath(name)
 	if err != nil {
-		return call{}, fmt.Errorf("look up in registry %s: %w", c.registry.Name, err)
+		return wire.Call{}, fmt.Errorf("look up in registry %s: %w", c.registry.Name, err)
 	}
-	k := call{op: "look up " + name, method: http.MethodGet, url: c.registry.URL + path, timeout: metaTimeout, limit: maxIndex}
-	k.token, err = c.readToken(ctx, k.op)
+	k := wire.Call{Op: "look up " + name, Method: http.MethodGet, URL: c.registry.URL + path, Timeout: metaTimeout, Limit: maxIndex}
+	k.Token, err = c.readToken(ctx, k.Op)
 	return k, err
 }
 
@@ -258,70 +187,6 @@ func (c *Client) forget(name string) {
 
 func cloneEntries(entries []Entry) []Entry { return append([]Entry{}, entries...) }
 
-// parseEntries reads an index file: one JSON document per line. Unknown fields and newer schemas are passed over, a line
-// that cannot be read is an error.
-func parseEntries(name string, body []byte) ([]Entry, error) {
-	entries := []Entry{}
-	for n := 1; len(body) > 0; n++ {
-		var line []byte
-		line, body, _ = bytes.Cut(body, []byte("\n"))
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
-		}
-		entry, err := parseEntry(name, line)
-		if err != nil {
-			return nil, fmt.Errorf("index of %s, line %d: %w", name, n, err)
-		}
-		if entry.Schema <= maxSchema {
-			entries = append(entries, entry)
-		}
-	}
-	return entries, nil
-}
-
-func parseEntry(name string, line []byte) (Entry, error) {
-	// The schema decides whether the rest may be read at all.
-	var head struct {
-		Schema *int `json:"v"`
-	}
-	if err := json.Unmarshal(line, &head); err != nil {
-		return Entry{}, err
-	}
-	if head.Schema != nil && *head.Schema > maxSchema {
-		return Entry{Schema: *head.Schema}, nil
-	}
-	var e Entry
-	if err := json.Unmarshal(line, &e); err != nil {
-		return Entry{}, err
-	}
-	if head.Schema == nil {
-		e.Schema = 1
-	}
-	if !strings.EqualFold(e.Name, name) {
-		return Entry{}, fmt.Errorf("the entry is for crate %q", e.Name)
-	}
-	if _, err := semver.Parse(e.Version); err != nil {
-		return Entry{}, err
-	}
-	e.Checksum = strings.ToLower(e.Checksum)
-	if len(e.Checksum) != 64 || strings.Trim(e.Checksum, "0123456789abcdef") != "" {
-		return Entry{}, fmt.Errorf("version %s: cksum is no sha256", e.Version)
-	}
-	return e, nil
-}
-
-// Find returns the entry of version. Build metadata is not compared: no registry may hold two versions that differ in it
-// alone, and cargo takes them for one.
-func Find(entries []Entry, version string) (Entry, bool) {
-	want, _, _ := strings.Cut(version, "+")
-	for _, e := range entries {
-		if have, _, _ := strings.Cut(e.Version, "+"); have == want {
-			return e, true
-		}
-	}
-	return Entry{}, false
-}
-
 // IndexFile reads the bytes of a crate's index file; the status is that of the registry.
 func (c *Client) IndexFile(ctx context.Context, crate string) (body []byte, status int, err error) {
 	k, err := c.lookupCall(ctx, crate)
@@ -333,7 +198,7 @@ func (c *Client) IndexFile(ctx context.Context, crate string) (body []byte, stat
 		return nil, 0, err
 	}
 	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
-		return nil, 0, c.statusError(k, resp, body)
+		return nil, 0, c.wire.StatusError(k, resp, body)
 	}
 	return body, resp.StatusCode, nil
 }

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tagboat/tagboat/internal/registry/cratefile"
+	"github.com/tagboat/tagboat/internal/registry/wire"
 )
 
 // Crate is a .crate file that was checked and can be published.
@@ -79,10 +80,10 @@ func (s *sealedReader) Read(p []byte) (int, error) {
 	s.hash.Write(p[:n])
 	s.left -= int64(n)
 	if s.left == 0 && hex.EncodeToString(s.hash.Sum(nil)) != s.want {
-		return 0, &finalError{"the .crate file changed after it was checked"}
+		return 0, wire.Final("the .crate file changed after it was checked")
 	}
 	if err == io.EOF && s.left > 0 {
-		return n, &finalError{"the .crate file became shorter after it was checked"}
+		return n, wire.Final("the .crate file became shorter after it was checked")
 	}
 	if err == io.EOF {
 		err = nil
@@ -102,27 +103,27 @@ const expectFrom = 1 << 20
 // Publish uploads the crate: one request, never repeated, never redirected. After any error that is not clearly a
 // refusal, ask the index before another attempt.
 func (c *Client) Publish(ctx context.Context, crate *Crate) (Receipt, error) {
-	k := call{op: fmt.Sprintf("publish %s %s", crate.Name, crate.Version), method: http.MethodPut, write: true, limit: maxAnswer}
-	config, err := c.apiConfig(ctx, k.op)
+	k := wire.Call{Op: fmt.Sprintf("publish %s %s", crate.Name, crate.Version), Method: http.MethodPut, Write: true, Limit: maxAnswer}
+	config, err := c.apiConfig(ctx, k.Op)
 	if err != nil {
 		return Receipt{}, err
 	}
 	if limit := c.registry.Kind.Traits().MaxCrate; limit > 0 && crate.Size > limit {
-		return Receipt{}, &Error{Registry: c.registry.Name, Op: k.op, Class: Refused,
+		return Receipt{}, &Error{Registry: c.registry.Name, Op: k.Op, Class: Refused,
 			Detail: fmt.Sprintf("the .crate has %d bytes; this registry takes %d", crate.Size, limit)}
 	}
-	if k.token, err = c.needToken(ctx, k.op); err != nil {
+	if k.Token, err = c.needToken(ctx, k.Op); err != nil {
 		return Receipt{}, err
 	}
 	body, length, err := crate.Body(c.registry)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("%s at registry %s: %w", k.op, c.registry.Name, err)
+		return Receipt{}, fmt.Errorf("%s at registry %s: %w", k.Op, c.registry.Name, err)
 	}
 	defer body.Close()
-	k.url, k.length, k.timeout = config.API+"/api/v1/crates/new", length, deadline(length)
-	k.header = http.Header{"Accept": {"application/json"}, "Content-Type": {"application/octet-stream"}}
+	k.URL, k.Length, k.Timeout = config.API+"/api/v1/crates/new", length, deadline(length)
+	k.Header = http.Header{"Accept": {"application/json"}, "Content-Type": {"application/octet-stream"}}
 	if length >= expectFrom {
-		k.header.Set("Expect", "100-continue")
+		k.Header.Set("Expect", "100-continue")
 	}
 	progress := &progressReader{r: body, report: func(done int64) {
 		if c.options.Progress != nil {
@@ -130,8 +131,8 @@ func (c *Client) Publish(ctx context.Context, crate *Crate) (Receipt, error) {
 		}
 	}}
 	defer progress.closed.Store(true)
-	k.body = progress
-	resp, answer, err := c.read(ctx, k)
+	k.Body = progress
+	resp, answer, err := c.wire.Read(ctx, k)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -139,9 +140,9 @@ func (c *Client) Publish(ctx context.Context, crate *Crate) (Receipt, error) {
 }
 
 // receipt reads the answer to an upload: any 2xx without an errors array is a yes.
-func (c *Client) receipt(k call, resp *http.Response, answer []byte) (Receipt, error) {
-	if resp.StatusCode/100 != 2 || reportsErrors(answer) {
-		return Receipt{}, c.statusError(k, resp, answer)
+func (c *Client) receipt(k wire.Call, resp *http.Response, answer []byte) (Receipt, error) {
+	if resp.StatusCode/100 != 2 || wire.ReportsErrors(answer) {
+		return Receipt{}, c.wire.StatusError(k, resp, answer)
 	}
 	if len(bytes.TrimSpace(answer)) == 0 {
 		return Receipt{}, nil
@@ -155,20 +156,20 @@ func (c *Client) receipt(k call, resp *http.Response, answer []byte) (Receipt, e
 	}
 	if !json.Valid(answer) {
 		// A proxy or login page in front of the registry answers so.
-		return Receipt{}, &Error{Registry: c.registry.Name, Op: k.op, Status: resp.StatusCode, Class: Transient, Unclear: true,
+		return Receipt{}, &Error{Registry: c.registry.Name, Op: k.Op, Status: resp.StatusCode, Class: Transient, Unclear: true,
 			Detail: "the answer is not JSON"}
 	}
 	// Warnings of another shape are none; they do not undo the upload.
 	_ = json.Unmarshal(answer, &said)
 	var r Receipt
 	for _, w := range said.Warnings.Categories {
-		r.Warnings = append(r.Warnings, "not a category, ignored: "+clean(w, k.token))
+		r.Warnings = append(r.Warnings, "not a category, ignored: "+wire.Clean(w, k.Token))
 	}
 	for _, w := range said.Warnings.Badges {
-		r.Warnings = append(r.Warnings, "not a valid badge, ignored: "+clean(w, k.token))
+		r.Warnings = append(r.Warnings, "not a valid badge, ignored: "+wire.Clean(w, k.Token))
 	}
 	for _, w := range said.Warnings.Other {
-		r.Warnings = append(r.Warnings, clean(w, k.token))
+		r.Warnings = append(r.Warnings, wire.Clean(w, k.Token))
 	}
 	return r, nil
 }

@@ -1,15 +1,9 @@
 package registry
 
 import (
-	"bytes"
-	"encoding/json"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
-	"unicode"
-
-	"github.com/tagboat/tagboat/internal/secret"
 )
 
 func TestNew(t *testing.T) {
@@ -94,93 +88,4 @@ func TestCleanToken(t *testing.T) {
 			t.Errorf("CleanToken(%q) = %q, want an error", in, v.Reveal())
 		}
 	}
-}
-
-func TestParseRetryAfter(t *testing.T) {
-	now := time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC)
-	for header, want := range map[string]time.Time{
-		"0": now, " 120 ": now.Add(2 * time.Minute), "99999999999999": now.Add(maxPause),
-		"Fri, 02 Jan 2026 10:10:00 GMT":  now.Add(10 * time.Minute),
-		"Friday, 02-Jan-26 10:10:00 GMT": now.Add(10 * time.Minute),
-		"Fri, 02 Jan 2025 10:10:00 GMT":  now,
-		"Fri, 02 Jan 2099 10:10:00 GMT":  now.Add(maxPause),
-	} {
-		if got, named := parseRetryAfter(header, now); !named || !got.Equal(want) {
-			t.Errorf("parseRetryAfter(%q) = %v, %t, want %v", header, got, named, want)
-		}
-	}
-	for _, header := range []string{"", "soon", "-1", "1.5", "99999999999999999999999"} {
-		if got, named := parseRetryAfter(header, now); named {
-			t.Errorf("parseRetryAfter(%q) = %v, want none", header, got)
-		}
-	}
-}
-
-func FuzzEntries(f *testing.F) {
-	f.Add([]byte(line("1.0.0", "") + "\n" + line("2.0.0", `,"v":2,"features2":{"a":["dep:b"]}`)))
-	f.Add([]byte(`{"v":3}`))
-	f.Add([]byte(`{"name":"demo","deps":[{"name":"a","req":"^1","target":null,"registry":null}]}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		entries, err := parseEntries("demo", body)
-		if err != nil {
-			return
-		}
-		if n := bytes.Count(body, []byte("\n")) + 1; len(entries) > n {
-			t.Errorf("%d entries in %d lines", len(entries), n)
-		}
-		for _, e := range entries {
-			if len(e.Checksum) != 64 || !strings.EqualFold(e.Name, "demo") {
-				t.Errorf("got %+v", e)
-			}
-		}
-	})
-}
-
-func FuzzConfig(f *testing.F) {
-	f.Add([]byte(`{"dl":"https://x.example/{crate}","api":"https://x.example/","auth-required":true}`))
-	f.Add([]byte(`{"dl":null}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		config, err := parseConfig(body)
-		if err != nil {
-			return
-		}
-		if strings.HasSuffix(config.API, "//") && !bytes.Contains(body, []byte("//")) || !strings.HasPrefix(config.DL, "http") && !strings.HasPrefix(strings.ToLower(strings.NewReplacer("{", "", "}", "").Replace(config.DL)), "http") {
-			t.Errorf("got %+v", config)
-		}
-		if at := downloadURL(config.DL, Entry{Name: "demo", Version: "1.0.0", Checksum: sumA}); at == "" {
-			t.Error("no address")
-		}
-	})
-}
-
-func FuzzErrorBody(f *testing.F) {
-	f.Add(400, "application/json", []byte(`{"errors":[{"detail":"no `+testToken+`"}]}`))
-	f.Add(409, "text/html", []byte("<html>"))
-	f.Add(503, "", []byte("\x1b]0;x\a s3cr3t-t0ken-\nvalue"))
-	c := NewClient(Registry{Name: "feed"}, Options{})
-	f.Fuzz(func(t *testing.T, status int, contentType string, body []byte) {
-		k := call{op: "publish", token: secret.New(testToken), write: true}
-		e := c.statusError(k, &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {contentType}}}, body)
-		if strings.Contains(e.Error(), "s3cr3t-t0ken-value") {
-			t.Errorf("shows the token: %q", e)
-		}
-		if strings.ContainsFunc(e.Detail, func(r rune) bool { return unicode.IsControl(r) || r == '\u202e' }) {
-			t.Errorf("not fit for a line: %q", e.Detail)
-		}
-		if _, err := json.Marshal(e.Detail); err != nil || len([]rune(e.Detail)) > maxDetail+1 {
-			t.Errorf("detail of %d runes, %v", len([]rune(e.Detail)), err)
-		}
-	})
-}
-
-func FuzzRetryAfter(f *testing.F) {
-	f.Add("120")
-	f.Add("Fri, 02 Jan 2026 10:10:00 GMT")
-	now := time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC)
-	f.Fuzz(func(t *testing.T, header string) {
-		at, named := parseRetryAfter(header, now)
-		if named && (at.Before(now) || at.After(now.Add(maxPause))) || !named && !at.IsZero() {
-			t.Errorf("parseRetryAfter(%q) = %v, %t", header, at, named)
-		}
-	})
 }
