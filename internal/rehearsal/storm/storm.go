@@ -112,27 +112,27 @@ func (s *storm) work(ctx context.Context) {
 		if stop {
 			return
 		}
-		out, err := s.release(ctx, s.options.First+uint64(n), n == 0 && s.options.Trace != nil)
+		out, err := s.release(ctx, setScene(s.options.First+uint64(n)), n == 0 && s.options.Trace != nil)
 		s.add(out, err)
 	}
 }
 
 // release makes one release in a bubble of its own. A bubble in which nothing can happen any more panics: a process that
 // hangs for ever is a violation like others.
-func (s *storm) release(ctx context.Context, seed uint64, traced bool) (out outcome, err error) {
+func (s *storm) release(ctx context.Context, sc *scene, traced bool) (out outcome, err error) {
 	var t *trial
 	defer func() {
 		if v := recover(); v != nil && t != nil {
 			t.fail("never hangs", "%v", v)
 			out = t.finished("")
-			out.violation.Trace = t.trace()
+			out.trace = t.trace()
 		} else if v != nil {
-			err = fmt.Errorf("storm, seed %d: %v", seed, v)
+			err = fmt.Errorf("storm, seed %d: %v", sc.seed, v)
 		}
 	}()
 	synctest.Test(s.testing, func(*testing.T) {
 		ctx := context.WithoutCancel(ctx) // its channel belongs to no bubble; a release is over in no time
-		if t, err = newTrial(ctx, s.yard, setScene(seed), s.sabotage); err != nil {
+		if t, err = newTrial(ctx, s.yard, sc, s.sabotage); err != nil {
 			return
 		}
 		end := t.drive(ctx)

@@ -1,0 +1,64 @@
+package storm
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tagboat/tagboat/internal/rehearsal/fault"
+	"github.com/tagboat/tagboat/internal/release"
+)
+
+// Each case is what a storm found once, cut down to what it takes. They stay when the seeds mean something else.
+func TestCases(t *testing.T) {
+	cases := map[string]struct {
+		scene  scene
+		faults []string
+		runs   int    // how many it takes
+		says   string // what one of them says before the last
+	}{
+		"nothing happens": {runs: 1},
+		"the question about blockers is not answered": {
+			faults: []string{"github issues: refuse 500"}, runs: 2, says: "ends: failed; list open issues",
+		},
+		"a run dies between the new bill and the old one": {
+			faults: []string{"github delete-asset bill.json: die"}, runs: 2,
+		},
+		"a person deletes the draft while it is filled": {
+			scene: scene{meddling: []meddling{{act: dropDraft, process: 1, step: release.KindLedger, after: true}}}, runs: 2, says: "ends: failed; the draft release of v0.4.0 is gone",
+		},
+		"a person deletes the bill before the release is public": {
+			scene: scene{pardon: true, meddling: []meddling{{act: dropBill, process: 1, step: release.KindSeal, after: true}}}, runs: 2, says: "ends: stopped; the draft is no longer what the bill says",
+		},
+		"a run dies after each step of the bill": {
+			faults: []string{"github upload-asset bill.next.json: die-after", "github delete-asset bill.json: die-after", "github rename-asset bill.next.json: die-after"}, runs: 4,
+		},
+	}
+	y, err := newYard("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer y.close()
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := storm{yard: y, testing: t}
+			c.scene.stormy = 10
+			for _, line := range c.faults {
+				f, err := fault.Parse(line)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.scene.faults = append(c.scene.faults, f)
+			}
+			out, err := s.release(t.Context(), &c.scene, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch {
+			case out.violation != nil:
+				t.Errorf("violates %q: %s\n%s", out.violation.Invariant, out.violation.Detail, out.trace)
+			case out.end != "released" || out.runs != c.runs || !strings.Contains(out.trace, c.says):
+				t.Errorf("got %q after %d runs, want released after %d, and one that says %q\n%s", out.end, out.runs, c.runs, c.says, out.trace)
+			}
+		})
+	}
+}
