@@ -330,11 +330,23 @@ func (x *steps) putBill(ctx context.Context) (converge.Outcome, error) {
 		if err != nil || same {
 			return converge.Already("is there with our digest"), err
 		}
-	} else if half, err := x.findAsset(ctx, release.BillNext); err != nil || half == nil {
+	} else {
+		left, err := x.findAsset(ctx, release.BillNext)
 		if err != nil {
 			return converge.Outcome{}, err
 		}
-		return x.putBytes(ctx, release.BillName, content)
+		if left == nil {
+			return x.putBytes(ctx, release.BillName, content)
+		}
+		if !x.currentRelease().Draft {
+			return converge.Skipped("the release is public: its bill stays as it is"), nil
+		}
+		// A run ended between deleting the old bill and renaming the new one. What it left is the only bill there is.
+		x.distrust()
+		if _, err := x.world.Forge.RenameAsset(ctx, left.ID, release.BillName); err != nil {
+			return converge.Outcome{}, err
+		}
+		return x.putBill(ctx)
 	}
 	if !x.currentRelease().Draft {
 		return converge.Skipped("the release is public: its bill stays as it is"), nil

@@ -400,11 +400,23 @@ func (x *steps) crateFile(ctx context.Context, c release.BillCrate) (string, err
 		return "", err
 	}
 	defer body.Close()
-	path = filepath.Join(x.world.Scratch, c.Asset)
-	f, err := os.Create(path)
+	if path, err = x.save(body, c); err != nil {
+		return "", err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.files[c.Asset] = path
+	return path, nil
+}
+
+// save writes a crate of the draft to a file of its own: the same bytes may be on their way to another registry, and
+// what is being uploaded must not change.
+func (x *steps) save(body io.Reader, c release.BillCrate) (string, error) {
+	f, err := os.CreateTemp(x.world.Scratch, "draft-*.crate")
 	if err != nil {
 		return "", fmt.Errorf("keep %s: %w", c.Asset, err)
 	}
+	path := f.Name()
 	if _, err = io.Copy(f, io.LimitReader(body, c.Size+1)); err == nil {
 		err = f.Close()
 	} else {
@@ -424,9 +436,6 @@ func (x *steps) crateFile(ctx context.Context, c release.BillCrate) (string, err
 		return "", halt(problem.Error{Summary: fmt.Sprintf("the draft's %s has other bytes than the bill says", c.Asset), Detail: fmt.Sprintf("bill   sha256 %s\ndraft  sha256 %s", c.SHA256, sum),
 			Hint: "somebody changed the draft: look at who wrote it, delete it, and run again"})
 	}
-	x.mu.Lock()
-	x.files[c.Asset] = path
-	x.mu.Unlock()
 	return path, nil
 }
 
