@@ -83,6 +83,12 @@ func MakePlan(s Snapshot) Plan {
 	return Plan{Plan: converge.Plan{Steps: b.steps}, Findings: findings, Half: b.half}
 }
 
+// Checks returns the plan without what comes after the rules.
+func (p Plan) Checks() Plan {
+	p.Steps = slices.DeleteFunc(slices.Clone(p.Steps), func(s converge.Step) bool { return s.Kind != KindCheck })
+	return p
+}
+
 // Dispatches reports whether the run ends by starting the repository's release workflow, which does the rest.
 func (s Snapshot) Dispatches() bool {
 	return s.Request.Half == First && s.Checkout.Workflow.File != "" && s.Checkout.Workflow.Dispatch
@@ -273,11 +279,13 @@ func Short(sha string) string { return sha[:min(len(sha), 10)] }
 // ruleOrder lists the rules that this snapshot was judged by, in the order in which a release meets them.
 func ruleOrder(s Snapshot) []string {
 	needsForge := map[string]bool{"tag-moved": true, "development-branch": true, "release-branch": true, "blockers": true}
+	needsRegistry := map[string]bool{"registry-access": true, "same-bytes": true, "rate-limit": true}
 	var out []string
 	for _, r := range config.Rules() {
-		if s.Remote.Asked || !needsForge[r.Name] {
-			out = append(out, r.Name)
+		if needsForge[r.Name] && !s.Remote.Asked || needsRegistry[r.Name] && len(s.Registries) == 0 {
+			continue
 		}
+		out = append(out, r.Name)
 	}
 	return out
 }

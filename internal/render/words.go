@@ -32,6 +32,9 @@ func headline(r release.Report) string {
 		text = "Started the release workflow for " + what
 	case release.Planned:
 		text = "Planned " + what + "; nothing was written"
+		if r.Command == "check" {
+			text = "Checked " + what + ": nothing stands in the way here; GitHub and the registries were not asked"
+		}
 	case release.Waiting:
 		text = "Waiting with " + what
 		if r.Until != nil {
