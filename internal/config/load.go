@@ -11,6 +11,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 
+	"github.com/tagboat/tagboat/internal/config/tomlkey"
 	"github.com/tagboat/tagboat/internal/problem"
 )
 
@@ -59,7 +60,7 @@ func keyLines(content []byte, name string) Origins {
 	var p unstable.Parser
 	p.Reset(content)
 	add := func(path []string, key *unstable.Node) {
-		joined := joinKey(path)
+		joined := tomlkey.Join(path)
 		if _, known := origins[joined]; !known {
 			line := 1 + bytes.Count(content[:key.Raw.Offset], []byte("\n"))
 			origins[joined] = Origin{Source: FromFile, Name: name, Line: line}
@@ -117,7 +118,7 @@ func (l *loader) err() error {
 func (l *loader) report(path []string, summary, detail, hint string) {
 	line := 0
 	for n := len(path); n > 0 && line == 0; n-- {
-		line = l.origins[joinKey(path[:n])].Line
+		line = l.origins[tomlkey.Join(path[:n])].Line
 	}
 	l.problems = append(l.problems, &problem.Error{Kind: problem.Usage, Summary: summary, Detail: detail, Hint: hint, File: l.name, Line: line})
 }
@@ -135,16 +136,16 @@ func (l *loader) table(tree map[string]any, into reflect.Value, path []string) {
 			l.entry(tree[key], into, here)
 			continue
 		}
-		known := fields(into.Type())
-		i := slices.IndexFunc(known, func(f field) bool { return f.name == key })
+		known := tomlkey.Fields(into.Type())
+		i := slices.IndexFunc(known, func(f tomlkey.Field) bool { return f.Name == key })
 		if i < 0 {
-			l.report(here, fmt.Sprintf("unknown key %s", joinKey(here)), "", unknownKeyHint(here))
+			l.report(here, fmt.Sprintf("unknown key %s", tomlkey.Join(here)), "", tomlkey.UnknownHint(reflect.TypeFor[Config](), here))
 			continue
 		}
-		l.value(tree[key], into.FieldByIndex(known[i].index), here)
-		if text, ok := tree[key].(string); ok && len(known[i].enum) > 0 && !slices.Contains(known[i].enum, text) {
-			l.report(here, fmt.Sprintf("%s has a wrong value", joinKey(here)),
-				fmt.Sprintf("got %q, want %s", text, oneOf(known[i].enum)), didYouMean(nearest(text, known[i].enum)))
+		l.value(tree[key], into.FieldByIndex(known[i].Index), here)
+		if text, ok := tree[key].(string); ok && len(known[i].Enum) > 0 && !slices.Contains(known[i].Enum, text) {
+			l.report(here, fmt.Sprintf("%s has a wrong value", tomlkey.Join(here)),
+				fmt.Sprintf("got %q, want %s", text, tomlkey.OneOf(known[i].Enum)), tomlkey.DidYouMean(tomlkey.Nearest(text, known[i].Enum)))
 		}
 	}
 }
@@ -176,10 +177,10 @@ func (l *loader) value(from any, into reflect.Value, path []string) {
 	if err := assign(from, into); errors.Is(err, errType) {
 		l.wrongType(path, wanted(into.Type()), from)
 	} else if err != nil {
-		l.report(path, fmt.Sprintf("%s has a wrong value", joinKey(path)), err.Error(), "")
+		l.report(path, fmt.Sprintf("%s has a wrong value", tomlkey.Join(path)), err.Error(), "")
 	}
 }
 
 func (l *loader) wrongType(path []string, want string, got any) {
-	l.report(path, fmt.Sprintf("%s has a wrong type", joinKey(path)), fmt.Sprintf("got %s, want %s", describe(got), want), "")
+	l.report(path, fmt.Sprintf("%s has a wrong type", tomlkey.Join(path)), fmt.Sprintf("got %s, want %s", describe(got), want), "")
 }

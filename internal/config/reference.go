@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/tagboat/tagboat/internal/config/tomlkey"
 )
 
 const referenceIntro = "# Configuration\n\n" +
@@ -21,9 +23,9 @@ func Reference() string {
 	b.WriteString(referenceIntro)
 	defaults := Default()
 	v := reflect.ValueOf(defaults)
-	for _, f := range fields(v.Type()) {
-		writeSection(&b, f, v.FieldByIndex(f.index), []string{f.name})
-		switch f.name {
+	for _, f := range tomlkey.Fields(v.Type()) {
+		writeSection(&b, f, v.FieldByIndex(f.Index), []string{f.Name})
+		switch f.Name {
 		case "registries":
 			writeCratesIO(&b, defaults.Registries[CratesIO])
 		case "rules":
@@ -34,7 +36,7 @@ func Reference() string {
 }
 
 // writeSection writes a table's heading, its keys, an example and then the tables in it.
-func writeSection(b *strings.Builder, f field, v reflect.Value, path []string) {
+func writeSection(b *strings.Builder, f tomlkey.Field, v reflect.Value, path []string) {
 	if v.Kind() == reflect.Map {
 		path = append(path, "NAME")
 		entry := v.Type().Elem()
@@ -43,10 +45,10 @@ func writeSection(b *strings.Builder, f field, v reflect.Value, path []string) {
 			v.Set(reflect.ValueOf(registryDefaults()))
 		}
 	}
-	fmt.Fprintf(b, "\n%s `[%s]`\n\n%s\n\n", strings.Repeat("#", min(len(path)+1, 4)), strings.Join(path, "."), f.doc)
-	var tables, keys []field
-	for _, key := range fields(v.Type()) {
-		if isTable(key.typ) {
+	fmt.Fprintf(b, "\n%s `[%s]`\n\n%s\n\n", strings.Repeat("#", min(len(path)+1, 4)), strings.Join(path, "."), f.Doc)
+	var tables, keys []tomlkey.Field
+	for _, key := range tomlkey.Fields(v.Type()) {
+		if isTable(key.Type) {
 			tables = append(tables, key)
 		} else {
 			keys = append(keys, key)
@@ -54,11 +56,11 @@ func writeSection(b *strings.Builder, f field, v reflect.Value, path []string) {
 	}
 	b.WriteString("| Key | Type | Default | Meaning |\n|---|---|---|---|\n")
 	for _, key := range keys {
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", key.name, typeName(key), code(literal(v.FieldByIndex(key.index))), cell(key.doc))
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", key.Name, typeName(key), code(literal(v.FieldByIndex(key.Index))), cell(key.Doc))
 	}
 	writeExample(b, f, keys, path)
 	for _, table := range tables {
-		writeSection(b, table, v.FieldByIndex(table.index), append(path[:len(path):len(path)], table.name))
+		writeSection(b, table, v.FieldByIndex(table.Index), append(path[:len(path):len(path)], table.Name))
 	}
 }
 
@@ -67,31 +69,31 @@ func isTable(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct || t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Struct
 }
 
-func writeExample(b *strings.Builder, f field, keys []field, path []string) {
+func writeExample(b *strings.Builder, f tomlkey.Field, keys []tomlkey.Field, path []string) {
 	var lines []string
 	for _, key := range keys {
 		switch {
-		case key.example == "":
-		case key.typ.Kind() == reflect.String:
-			lines = append(lines, fmt.Sprintf("%s = \"%s\"", key.name, key.example))
+		case key.Example == "":
+		case key.Type.Kind() == reflect.String:
+			lines = append(lines, fmt.Sprintf("%s = \"%s\"", key.Name, key.Example))
 		default:
-			lines = append(lines, key.name+" = "+key.example)
+			lines = append(lines, key.Name+" = "+key.Example)
 		}
 	}
 	if len(lines) == 0 {
 		return
 	}
 	name := strings.Join(path, ".")
-	if f.example != "" {
-		name = strings.Replace(name, "NAME", f.example, 1)
+	if f.Example != "" {
+		name = strings.Replace(name, "NAME", f.Example, 1)
 	}
 	fmt.Fprintf(b, "\n```toml\n[%s]\n%s\n```\n", name, strings.Join(lines, "\n"))
 }
 
 func writeCratesIO(b *strings.Builder, r Registry) {
 	b.WriteString("\n`crates-io` is always there, with these values:\n\n```toml\n[registries.crates-io]\n")
-	eachLeaf(reflect.ValueOf(r), nil, func(path []string, v reflect.Value) {
-		fmt.Fprintf(b, "%s = %s\n", joinKey(path), literal(v))
+	tomlkey.EachLeaf(reflect.ValueOf(r), nil, func(path []string, v reflect.Value) {
+		fmt.Fprintf(b, "%s = %s\n", tomlkey.Join(path), literal(v))
 	})
 	b.WriteString("```\n")
 }
@@ -109,21 +111,21 @@ func writeRules(b *strings.Builder) {
 }
 
 // typeName says what a key takes.
-func typeName(f field) string {
-	if len(f.enum) > 0 {
-		words := make([]string, len(f.enum))
-		for i, w := range f.enum {
+func typeName(f tomlkey.Field) string {
+	if len(f.Enum) > 0 {
+		words := make([]string, len(f.Enum))
+		for i, w := range f.Enum {
 			words[i] = code(fmt.Sprintf("%q", w))
 		}
 		return strings.Join(words, ", ")
 	}
 	switch {
-	case f.typ == reflect.TypeFor[Duration]():
+	case f.Type == reflect.TypeFor[Duration]():
 		return "duration"
-	case f.typ == reflect.TypeFor[Size]():
+	case f.Type == reflect.TypeFor[Size]():
 		return "size"
 	}
-	switch f.typ.Kind() {
+	switch f.Type.Kind() {
 	case reflect.Bool:
 		return "boolean"
 	case reflect.Int:

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/invopop/jsonschema"
+
+	"github.com/tagboat/tagboat/internal/config/tomlkey"
 )
 
 // SchemaID is where the schema is published.
@@ -49,13 +51,13 @@ func scalarSchema(t reflect.Type) *jsonschema.Schema {
 
 // describeSchema adds what the struct tags and the defaults say to the schema of a table.
 func describeSchema(s *jsonschema.Schema, v reflect.Value, path []string) {
-	for _, f := range fields(v.Type()) {
-		property, _ := s.Properties.Get(f.name)
-		property.Description = f.doc
-		for _, word := range f.enum {
+	for _, f := range tomlkey.Fields(v.Type()) {
+		property, _ := s.Properties.Get(f.Name)
+		property.Description = f.Doc
+		for _, word := range f.Enum {
 			property.Enum = append(property.Enum, word)
 		}
-		value, here := v.FieldByIndex(f.index), append(path, f.name)
+		value, here := v.FieldByIndex(f.Index), append(path, f.Name)
 		switch value.Kind() {
 		case reflect.Struct:
 			describeSchema(property, value, here)

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tagboat/tagboat/internal/config/tomlkey"
 )
 
 // azureMaxSize is the limit for one package of Azure Artifacts
@@ -17,7 +19,7 @@ const azureMaxSize = 500 << 20
 // complete fills in what depends on other keys.
 func (l *loader) complete(c *Config) {
 	for name, r := range c.Registries {
-		if _, given := l.origins[joinKey([]string{"registries", name, "max_size"})]; r.Kind == "azure" && !given {
+		if _, given := l.origins[tomlkey.Join([]string{"registries", name, "max_size"})]; r.Kind == "azure" && !given {
 			r.MaxSize = azureMaxSize
 			c.Registries[name] = r
 		}
@@ -40,7 +42,7 @@ func (l *loader) validate(c Config) {
 
 // wrong reports a value that its key cannot take.
 func (l *loader) wrong(path []string, detail, hint string) {
-	l.report(path, fmt.Sprintf("%s has a wrong value", joinKey(path)), detail, hint)
+	l.report(path, fmt.Sprintf("%s has a wrong value", tomlkey.Join(path)), detail, hint)
 }
 
 func (l *loader) between(path []string, n, low, high int) {
@@ -83,7 +85,7 @@ func (l *loader) template(key []string, text string, names ...string) {
 	}
 	for _, found := range placeholder.FindAllString(text, -1) {
 		if !slices.Contains(known, found) {
-			l.wrong(key, fmt.Sprintf("%s is no placeholder here, known: %s", found, strings.Join(known, ", ")), didYouMean(nearest(found, known)))
+			l.wrong(key, fmt.Sprintf("%s is no placeholder here, known: %s", found, strings.Join(known, ", ")), tomlkey.DidYouMean(tomlkey.Nearest(found, known)))
 			return
 		}
 	}
@@ -118,7 +120,7 @@ func (l *loader) registry(name string, r Registry) {
 			l.wrong(key("index"), "index and kind of crates-io are fixed", "give a mirror or another registry a name of its own")
 		}
 	} else if r.Index == "" {
-		l.report(key("index"), fmt.Sprintf("%s is missing", joinKey(key("index"))), "", "write the URL that cargo uses, like sparse+https://feed.example.com/index/")
+		l.report(key("index"), fmt.Sprintf("%s is missing", tomlkey.Join(key("index"))), "", "write the URL that cargo uses, like sparse+https://feed.example.com/index/")
 	} else {
 		l.index(key("index"), r.Index)
 	}
@@ -201,7 +203,7 @@ func (l *loader) release(r Release) {
 	known := []string{"{tag}", "{version}", "{crate}"}
 	for _, found := range placeholder.FindAllString(r.Title, -1) {
 		if !slices.Contains(known, found) {
-			l.wrong(key("title"), fmt.Sprintf("%s is no placeholder here, known: %s", found, strings.Join(known, ", ")), didYouMean(nearest(found, known)))
+			l.wrong(key("title"), fmt.Sprintf("%s is no placeholder here, known: %s", found, strings.Join(known, ", ")), tomlkey.DidYouMean(tomlkey.Nearest(found, known)))
 		}
 	}
 	if r.Title == "" || strings.ContainsAny(r.Title, "\r\n") {
@@ -226,7 +228,7 @@ func (l *loader) changelog(c Changelog) {
 	key := []string{"changelog", "path"}
 	text := strings.ReplaceAll(c.Path, "{crate}", "crate")
 	if found := placeholder.FindString(text); found != "" {
-		l.wrong(key, fmt.Sprintf("%s is no placeholder here, known: {crate}", found), didYouMean(nearest(found, []string{"{crate}"})))
+		l.wrong(key, fmt.Sprintf("%s is no placeholder here, known: {crate}", found), tomlkey.DidYouMean(tomlkey.Nearest(found, []string{"{crate}"})))
 		return
 	}
 	l.repositoryPath(key, text)
@@ -251,7 +253,7 @@ func (l *loader) rules(rules map[string]Relax) {
 		rule, known := ruleNamed(name)
 		switch {
 		case !known:
-			hint := didYouMean(nearest(name, names))
+			hint := tomlkey.DidYouMean(tomlkey.Nearest(name, names))
 			if hint == "" {
 				hint = "known rules: " + strings.Join(names, ", ")
 			}
@@ -259,7 +261,7 @@ func (l *loader) rules(rules map[string]Relax) {
 		case rules[name].Relax && !rule.Relaxable:
 			l.report(key, fmt.Sprintf("the rule %s cannot be relaxed", name), "", rule.Says)
 		case rules[name].Relax && strings.TrimSpace(rules[name].Reason) == "":
-			l.report(key, fmt.Sprintf("%s is relaxed without a reason", joinKey(key)), "", "write reason = \"...\": it is shown in every report")
+			l.report(key, fmt.Sprintf("%s is relaxed without a reason", tomlkey.Join(key)), "", "write reason = \"...\": it is shown in every report")
 		}
 	}
 }

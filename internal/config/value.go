@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/tagboat/tagboat/internal/config/tomlkey"
 	"github.com/tagboat/tagboat/internal/problem"
 )
 
@@ -115,7 +115,7 @@ func describe(x any) string {
 // afterwards and unchanged where that fails. The tables on the key's way that hold names (registries, package.crates,
 // package.env) get an entry where they have none.
 func Set(c *Config, o Origins, key, value string, from Origin) error {
-	path, err := splitKey(key)
+	path, err := tomlkey.Split(key)
 	if err != nil {
 		return usage(from, err.Error(), "")
 	}
@@ -124,9 +124,9 @@ func Set(c *Config, o Origins, key, value string, from Origin) error {
 		l.origins = Origins{}
 	}
 	changed := clone(*c)
-	typ, ok := typeAt(reflect.TypeFor[Config](), path)
+	typ, ok := tomlkey.TypeAt(reflect.TypeFor[Config](), path)
 	if !ok {
-		return usage(from, fmt.Sprintf("unknown key %s", key), unknownKeyHint(path))
+		return usage(from, fmt.Sprintf("unknown key %s", key), tomlkey.UnknownHint(reflect.TypeFor[Config](), path))
 	}
 	leaf, err := parseText(typ, value)
 	if err != nil {
@@ -136,7 +136,7 @@ func Set(c *Config, o Origins, key, value string, from Origin) error {
 		leaf = map[string]any{path[i]: leaf}
 	}
 	l.table(map[string]any{path[0]: leaf}, reflect.ValueOf(&changed).Elem(), nil)
-	l.origins[joinKey(path)] = from
+	l.origins[tomlkey.Join(path)] = from
 	if len(l.problems) == 0 {
 		l.complete(&changed)
 		l.validate(changed)
@@ -147,7 +147,7 @@ func Set(c *Config, o Origins, key, value string, from Origin) error {
 	}
 	*c = changed
 	if o != nil {
-		o[joinKey(path)] = from
+		o[tomlkey.Join(path)] = from
 	}
 	return nil
 }
@@ -190,40 +190,4 @@ func parseText(t reflect.Type, text string) (any, error) {
 		}
 	}
 	return list, nil
-}
-
-// typeAt returns the type of the key at path.
-func typeAt(t reflect.Type, path []string) (reflect.Type, bool) {
-	for _, key := range path {
-		switch t.Kind() {
-		case reflect.Map:
-			t = t.Elem()
-		case reflect.Struct:
-			known := fields(t)
-			i := slices.IndexFunc(known, func(f field) bool { return f.name == key })
-			if i < 0 {
-				return nil, false
-			}
-			t = known[i].typ
-		default:
-			return nil, false
-		}
-	}
-	return t, true
-}
-
-// splitKey reads a TOML key in its plain spelling.
-func splitKey(key string) ([]string, error) {
-	var node any = map[string]any{}
-	err := toml.Unmarshal([]byte(key+" = 0"), &node)
-	var path []string
-	for tree, ok := node.(map[string]any); err == nil && ok && len(tree) == 1; tree, ok = node.(map[string]any) {
-		for name, below := range tree {
-			path, node = append(path, name), below
-		}
-	}
-	if err != nil || joinKey(path) != key {
-		return nil, fmt.Errorf("%q is no key", key)
-	}
-	return path, nil
 }

@@ -1,4 +1,4 @@
-package config
+package tomlkey
 
 import (
 	"fmt"
@@ -7,62 +7,63 @@ import (
 	"strings"
 )
 
-// unknownKeyHint names the key that was probably meant: one at the same place that is spelled alike, the same name in
+// UnknownHint names the key that was probably meant: one at the same place that is spelled alike, the same name in
 // another table, or else all keys that the place has.
-func unknownKeyHint(path []string) string {
-	parent, ok := typeAt(reflect.TypeFor[Config](), path[:len(path)-1])
+func UnknownHint(root reflect.Type, path []string) string {
+	parent, ok := TypeAt(root, path[:len(path)-1])
 	for !ok && len(path) > 1 {
 		path = path[:len(path)-1]
-		parent, ok = typeAt(reflect.TypeFor[Config](), path[:len(path)-1])
+		parent, ok = TypeAt(root, path[:len(path)-1])
 	}
 	if parent.Kind() != reflect.Struct {
 		return ""
 	}
 	last, here := path[len(path)-1], path[:len(path)-1]
 	var names []string
-	for _, f := range fields(parent) {
-		names = append(names, f.name)
+	for _, f := range Fields(parent) {
+		names = append(names, f.Name)
 	}
-	if near := nearest(last, names); near != "" {
-		return didYouMean(joinKey(append(slices.Clone(here), near)))
+	if near := Nearest(last, names); near != "" {
+		return DidYouMean(Join(append(slices.Clone(here), near)))
 	}
-	for _, known := range knownKeys() {
+	for _, known := range knownKeys(root) {
 		if known[len(known)-1] == last {
-			return didYouMean(joinKey(known))
+			return DidYouMean(Join(known))
 		}
 	}
 	return "known keys here: " + strings.Join(names, ", ")
 }
 
 // knownKeys lists the paths of all keys and tables, NAME standing for what the user names.
-func knownKeys() [][]string {
+func knownKeys(root reflect.Type) [][]string {
 	var keys [][]string
 	var walk func(t reflect.Type, path []string)
 	walk = func(t reflect.Type, path []string) {
 		switch t.Kind() {
 		case reflect.Struct:
-			for _, f := range fields(t) {
-				here := append(slices.Clone(path), f.name)
+			for _, f := range Fields(t) {
+				here := append(slices.Clone(path), f.Name)
 				keys = append(keys, here)
-				walk(f.typ, here)
+				walk(f.Type, here)
 			}
 		case reflect.Map:
 			walk(t.Elem(), append(slices.Clone(path), "NAME"))
 		}
 	}
-	walk(reflect.TypeFor[Config](), nil)
+	walk(root, nil)
 	return keys
 }
 
-func didYouMean(what string) string {
+// DidYouMean asks for what was probably meant, "" where nothing was found.
+func DidYouMean(what string) string {
 	if what == "" {
 		return ""
 	}
 	return fmt.Sprintf("did you mean %s?", what)
 }
 
-// oneOf writes a list of allowed words.
-func oneOf(words []string) string {
+// OneOf writes a list of allowed words.
+func OneOf(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
 		quoted[i] = fmt.Sprintf("%q", w)
@@ -73,8 +74,8 @@ func oneOf(words []string) string {
 	return strings.Join(quoted[:len(quoted)-1], ", ") + " or " + quoted[len(quoted)-1]
 }
 
-// nearest returns the candidate that differs least from word, "" where none is close.
-func nearest(word string, candidates []string) string {
+// Nearest returns the candidate that differs least from word, "" where none is close.
+func Nearest(word string, candidates []string) string {
 	best, limit := "", max(1, len(word)/3)
 	word = strings.ReplaceAll(strings.ToLower(word), "-", "_")
 	for _, c := range candidates {
