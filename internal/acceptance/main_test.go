@@ -125,13 +125,13 @@ func forFeed(dir string) error {
 			return err
 		}
 		var out []string
-		published := strings.Contains(string(text), "publish")
+		published := strings.Contains(string(text), "publish") || !strings.Contains(string(text), "[package]")
 		for line := range strings.Lines(string(text)) {
 			if strings.Contains(line, "path = ") && strings.Contains(line, "version = ") {
 				line = strings.Replace(line, "{ ", `{ registry = "feed", `, 1)
 			}
 			out = append(out, line)
-			if strings.HasPrefix(line, "version.workspace") && !published {
+			if strings.HasPrefix(line, "version") && !published {
 				out = append(out, "publish = [\"feed\"]\n")
 			}
 		}

@@ -23,7 +23,6 @@ import (
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/observe"
-	"github.com/tagboat/tagboat/internal/secret"
 )
 
 // Repository is a Source over a local git repository and the real cargo in a build zone. Close removes what it made.
@@ -37,6 +36,8 @@ type Repository struct {
 	// Gate opens a reading address for a registry that wants a token, and returns its sparse index, "" where none is
 	// needed. The token stays outside of the build zone. May be nil.
 	Gate func(name, index string) (url string, err error)
+
+	publishing sync.Mutex // one cargo publish at a time
 
 	mu        sync.Mutex
 	zone      *zone.Zone
@@ -366,44 +367,6 @@ func (r *Repository) Package(ctx context.Context, order observe.PackageOrder) (*
 		Locked: mode(p.Locked), Verify: mode(p.Verify), Features: p.Features, AllFeatures: p.AllFeatures, NoDefaultFeatures: p.NoDefaultFeatures, Out: order.Out, Progress: order.Progress}
 	return pack.All(ctx, r.zone, req)
 }
-
-// Publish runs `cargo publish` for one crate, for publisher = "cargo". The crate was verified before, so cargo starts no
-// code of the crate; it runs from an empty folder, where neither the repository's .cargo/config.toml nor its
-// rust-toolchain.toml can name a program. The token is in its environment all the same, which is why this is not the
-// default.
-func (r *Repository) Publish(ctx context.Context, order observe.PackageOrder, token secret.Value) error {
-	p, ok := r.workspace.Member(order.Crates[0])
-	if !ok {
-		return fmt.Errorf("publish %s: not in the workspace", order.Crates[0])
-	}
-	env := map[string]string{"CARGO_REGISTRY_TOKEN": token.Reveal()}
-	argv := []string{"cargo", "publish", "--no-verify", "--manifest-path", filepath.Join(r.clone.Dir, filepath.FromSlash(p.Manifest))}
-	if r.config.Package.Locked {
-		argv = append(argv, "--locked")
-	}
-	for alias, index := range r.indexes() {
-		env["CARGO_REGISTRIES_"+envName(alias)+"_INDEX"] = index
-	}
-	if name := order.Registry.Name; name != cargo.CratesIO {
-		argv = append(argv, "--registry", name)
-		env = withToken(env, envName(name), token)
-	}
-	out, err := r.zone.Run(ctx, zone.Command{Dir: r.zone.Home(), Argv: argv, Network: zone.Open, Env: env})
-	if err == nil {
-		err = out.Err()
-	}
-	return err
-}
-
-func withToken(env map[string]string, alias string, token secret.Value) map[string]string {
-	delete(env, "CARGO_REGISTRY_TOKEN")
-	env["CARGO_REGISTRIES_"+alias+"_TOKEN"] = token.Reveal()
-	env["CARGO_REGISTRIES_"+alias+"_CREDENTIAL_PROVIDER"] = "cargo:token"
-	return env
-}
-
-// envName is how cargo spells a registry's name in environment variables.
-func envName(alias string) string { return strings.ToUpper(strings.ReplaceAll(alias, "-", "_")) }
 
 func mode(on bool) pack.Mode {
 	if on {
