@@ -40,6 +40,7 @@ var githubOperations = []word{
 	{"get-commit", "REF", "read a commit"},
 	{"compare", "BASE...HEAD", "compare two commits"},
 	{"get-contents", "PATH", "read a file or a folder"},
+	{"get-blob", "SHA", "read a file by its object id"},
 	{"get-rules", "BRANCH", "read the rules of a branch"},
 	{"get-immutable-releases", "", "read whether releases are immutable"},
 	{"list-releases", "", "list releases, drafts included"},

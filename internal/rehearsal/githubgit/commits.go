@@ -203,6 +203,22 @@ func (g *Git) file(c *call, ref string, e gitstore.Entry) reply {
 	return githubapi.OK(body)
 }
 
+// GetBlob answers GET git/blobs/{sha}, which also has what contents leaves out because it is too large.
+func (g *Git) GetBlob(c *call) reply {
+	content, err := g.refs.Blob(c.Context(), c.Params["sha"])
+	if err != nil {
+		return githubapi.Trouble(err)
+	}
+	if strings.Contains(c.Header.Get("Accept"), "raw") {
+		return reply{Status: http.StatusOK, Body: content, Header: map[string]string{"Content-Type": "application/vnd.github.raw; charset=utf-8"}}
+	}
+	sha := c.Params["sha"]
+	return githubapi.OK(object{
+		"sha": sha, "node_id": githubapi.NodeID("Blob", sha), "size": len(content), "url": c.URLs.Repo + "/git/blobs/" + sha,
+		"encoding": "base64", "content": wrapped(content),
+	})
+}
+
 // wrapped is base64 in lines of 60 characters, as GitHub sends it.
 func wrapped(content []byte) string {
 	var out bytes.Buffer

@@ -110,6 +110,11 @@ func TestReading(t *testing.T) {
 	}
 	w.want(200, releaseWorkflow, "GET", "/contents/.github/workflows/release.yml", nil, "Accept: application/vnd.github.raw+json")
 	w.want(200, releaseWorkflow, "GET", file.GetDownloadURL(), nil)
+	if blob := w.want(200, `"encoding":"base64"`, "GET", "/git/blobs/"+file.GetSHA(), nil); blob.json["size"] != float64(len(releaseWorkflow)) {
+		t.Errorf("blob: %v", blob.json)
+	}
+	w.want(200, releaseWorkflow, "GET", "/git/blobs/"+file.GetSHA(), nil, "Accept: application/vnd.github.raw+json")
+	w.want(404, "Not Found", "GET", "/git/blobs/"+w.head, nil) // a commit
 	w.want(404, "Not Found", "GET", "/contents/none", nil)
 	w.want(404, "No commit found for the ref none", "GET", "/contents/Cargo.toml?ref=none", nil)
 	w.want(200, `"login":"tagboat[bot]"`, "GET", "//user", nil)

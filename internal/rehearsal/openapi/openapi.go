@@ -69,7 +69,7 @@ func prepare(doc *openapi3.T) {
 // Wrap returns a handler that passes everything on to next and reports, one error each, a request that the description
 // does not allow and an answer that it does not describe. Error answers count only where the description has their
 // status. The bytes of an uploaded asset are passed through unread. Paths may start with the prefixes of an Enterprise
-// Server, /api/v3 and /api/uploads. report is called from the goroutine of the request.
+// Server, /api/v3 and /api/uploads, or with /uploads, which stands for GitHub's host of that name. report is called from the goroutine of the request.
 func (v *Validator) Wrap(next http.Handler, report func(error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if v.Ignore != nil && v.Ignore(r) {
@@ -97,7 +97,7 @@ type exchange struct {
 
 func (x *exchange) request(r *http.Request) error {
 	seen := r.Clone(r.Context())
-	for _, prefix := range []string{"/api/v3", "/api/uploads"} {
+	for _, prefix := range []string{"/api/v3", "/api/uploads", "/uploads"} {
 		if strings.HasPrefix(seen.URL.Path, prefix+"/") {
 			seen.URL.Path = strings.TrimPrefix(seen.URL.Path, prefix)
 			seen.URL.RawPath = strings.TrimPrefix(seen.URL.RawPath, prefix)
