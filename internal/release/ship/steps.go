@@ -112,8 +112,11 @@ func (x *steps) branch(ctx context.Context) (converge.Outcome, error) {
 		if got, err = look(); err != nil {
 			return converge.Outcome{}, err
 		}
-		if got == want {
+		switch got {
+		case want:
 			return converge.DoneBecause("made at " + release.Short(want)), nil
+		case "":
+			return converge.Outcome{}, &transient{fmt.Errorf("make branch %s: it is not there yet", name)}
 		}
 	}
 	switch {
@@ -151,7 +154,7 @@ func (x *steps) dispatch(ctx context.Context) (converge.Outcome, error) {
 	if r := x.snap.Public(); r != nil && x.snap.Remote.Ledger.Complete() {
 		return converge.Skipped("the release is public: " + r.URL), nil
 	}
-	run, err := x.findRun(ctx)
+	run, err := x.ourRun(ctx)
 	if err != nil {
 		return converge.Outcome{}, err
 	}
@@ -161,13 +164,12 @@ func (x *steps) dispatch(ctx context.Context) (converge.Outcome, error) {
 		if run, err = x.world.Forge.Dispatch(ctx, w, x.snap.Remote.BranchName, nil); err != nil {
 			return converge.Outcome{}, dispatchRefused(err, w)
 		}
+		x.follows(run)
 	}
 	if run, err = x.awaitStart(ctx, run); err != nil {
 		return converge.Outcome{}, err
 	}
-	x.mu.Lock()
-	x.run = run
-	x.mu.Unlock()
+	x.follows(run)
 	if x.snap.Request.Detach {
 		return converge.DoneBecause("started: " + run.HTMLURL), nil
 	}
@@ -184,6 +186,33 @@ func dispatchRefused(err error, file string) error {
 		return halt(problem.Error{Summary: fmt.Sprintf("GitHub refused to start workflow %s", file), Detail: fe.Message, Hint: hint, Err: err})
 	}
 	return err
+}
+
+// ourRun returns the run that this process has followed before, however it ended, else one that findRun finds.
+func (x *steps) ourRun(ctx context.Context) (forge.Run, error) {
+	x.mu.Lock()
+	run := x.run
+	x.mu.Unlock()
+	if run.ID != 0 {
+		return x.look(ctx, run)
+	}
+	return x.findRun(ctx)
+}
+
+func (x *steps) follows(run forge.Run) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.run = run
+}
+
+// look reads a run again. One that was started a moment ago may not be there yet.
+func (x *steps) look(ctx context.Context, run forge.Run) (forge.Run, error) {
+	next, err := x.world.Forge.Run(ctx, run.ID)
+	if forge.IsNotFound(err) {
+		run.Status = "requested"
+		return run, nil
+	}
+	return next, err
 }
 
 // findRun looks for a run of the release workflow on our branch and commit that is under way, or that succeeded.
@@ -211,7 +240,7 @@ func (x *steps) awaitStart(ctx context.Context, run forge.Run) (forge.Run, error
 		if run.ID == 0 {
 			run, err = x.findRun(ctx)
 		} else {
-			run, err = x.world.Forge.Run(ctx, run.ID)
+			run, err = x.look(ctx, run)
 		}
 		if err != nil {
 			return run, err
