@@ -13,6 +13,9 @@ import (
 	"github.com/tagboat/tagboat/internal/render"
 )
 
+// settingsSchema names the version of the shape of settings. Additive changes keep it.
+const settingsSchema = "tagboat.config/v1"
+
 // settings is the JSON document of `tagboat config`.
 type settings struct {
 	Schema   string           `json:"schema"`
@@ -42,7 +45,7 @@ func (a *app) configCommand() *cobra.Command {
 func (a *app) config() error {
 	path := filepath.Join(a.dir, config.File)
 	text, err := os.ReadFile(path)
-	doc := settings{Schema: "tagboat.config/v1"}
+	doc := settings{Schema: settingsSchema}
 	cfg, origins := config.Default(), config.Origins(nil)
 	switch {
 	case errors.Is(err, os.ErrNotExist):

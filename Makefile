@@ -1,0 +1,46 @@
+# `make help` lists what there is. `make check` is what CI runs.
+
+GO         ?= go
+SAMPLE     ?= testdata/workspaces/hyperlight
+STORM      ?= 10000
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+.DEFAULT_GOAL := help
+.PHONY: help build rehearse test vet e2e actionlint storm bench docs check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/tagboat
+	$(GO) build -trimpath -o bin/tagboat ./cmd/tagboat
+
+rehearse: build ## rehearse a release of a sample workspace (SAMPLE=path for another one)
+	bin/tagboat rehearse $(SAMPLE)
+
+vet: ## gofmt and go vet
+	@test -z "$$(gofmt -l cmd internal | grep -v /testdata/)" || { gofmt -l cmd internal; echo 'run gofmt -w on these'; exit 1; }
+	$(GO) vet ./...
+
+test: vet ## vet and all quick tests, with the race detector
+	$(GO) test -race -shuffle=on ./...
+
+e2e: actionlint ## slow tests with the real cargo, git and processes, and GitHub's API description
+	$(GO) vet -tags e2e ./...
+	$(GO) test -tags e2e -timeout 30m ./...
+
+actionlint: ## check the workflows in examples/ and .github/
+	$(GO) run $(ACTIONLINT) -ignore 'unexpected key "queue"' -shellcheck= -pyflakes= examples/*.yml .github/workflows/*.yml
+
+storm: build ## whole releases under a virtual clock, with faults and deaths (STORM=number)
+	bin/tagboat rehearse --storm $(STORM)
+
+bench: ## measure, and write docs/benchmarks.md
+	$(GO) test -tags bench -run . -count=1 -timeout 60m -v ./internal/bench
+
+docs: ## write the generated documents anew
+	$(GO) test ./internal/tree ./internal/config -update
+
+check: test e2e ## what CI runs
+
+clean: ## remove what was built and downloaded
+	rm -rf bin .cache
