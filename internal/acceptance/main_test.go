@@ -5,6 +5,7 @@ package acceptance
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -113,7 +114,7 @@ func forFeed(dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, ".cargo"), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, ".cargo", "config.toml"), []byte("[registries.feed]\nindex = \"{index:feed}\"\n"), 0o644); err != nil {
+	if err := appendTo(filepath.Join(dir, ".cargo", "config.toml"), "\n[registries.feed]\nindex = \"{index:feed}\"\n"); err != nil {
 		return err
 	}
 	return filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
@@ -137,6 +138,26 @@ func forFeed(dir string) error {
 		}
 		return os.WriteFile(name, []byte(strings.Join(out, "")), 0o644)
 	})
+}
+
+func appendTo(name, text string) error {
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+// pushTag makes a tag at the checkout's head and pushes it.
+func pushTag(t *testing.T, w *outside.World, tag string) {
+	t.Helper()
+	if err := w.Git(t.Context(), "tag", "-a", "-m", tag, tag); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Push(t.Context(), "refs/tags/"+tag); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // run is one process of tagboat on an empty disk: a new clone, a new folder for temporary files.

@@ -3,7 +3,6 @@
 package acceptance
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -22,12 +21,7 @@ func TestPublisherCargo(t *testing.T) {
 	// One crate after the other, as their tags are pushed: the second needs the first from the registry.
 	for i, crate := range []string{"mshv-bindings", "mshv-ioctls"} {
 		tag := crate + "-v0.7.0"
-		if err := w.Git(t.Context(), "tag", tag); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Push(t.Context(), "refs/tags/"+tag); err != nil {
-			t.Fatal(err)
-		}
+		pushTag(t, w, tag)
 		r := newRun(t.Context(), t, w, nil, "release", "--tag", tag).must(t, 0)
 		if r.Outcome != release.Released {
 			t.Fatalf("outcome %s", r.Outcome)
@@ -40,16 +34,4 @@ func TestPublisherCargo(t *testing.T) {
 			t.Errorf("the registry has %s %s, the bill %s %s", u.Name, u.SHA256, c.Name, c.SHA256)
 		}
 	}
-}
-
-func appendTo(name, text string) error {
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	if _, err := f.WriteString(text); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
 }

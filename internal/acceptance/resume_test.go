@@ -214,12 +214,7 @@ func hyperlight(t *testing.T, k *reaper, onDispatch func(context.Context, github
 	if k != nil {
 		k.world = w
 	}
-	if err := w.Git(t.Context(), "tag", "-a", "-m", tag, tag); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Push(t.Context(), "refs/tags/"+tag); err != nil {
-		t.Fatal(err)
-	}
+	pushTag(t, w, tag)
 	return w
 }
 
