@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/converge"
@@ -89,15 +88,7 @@ func (x *steps) findRelease(ctx context.Context) (forge.Release, error) {
 	if err != nil || len(all) == 0 {
 		return forge.Release{}, err
 	}
-	sort.SliceStable(all, func(i, j int) bool {
-		if all[i].Draft != all[j].Draft {
-			return !all[i].Draft
-		}
-		if len(all[i].Assets) != len(all[j].Assets) {
-			return len(all[i].Assets) > len(all[j].Assets)
-		}
-		return all[i].ID < all[j].ID
-	})
+	observe.Order(all)
 	for _, extra := range all[1:] {
 		if extra.Draft && len(extra.Assets) == 0 {
 			if err := x.world.Forge.DeleteRelease(ctx, extra.ID); err != nil && !forge.IsNotFound(err) {
