@@ -29,11 +29,12 @@ type steps struct {
 	stale     bool // the assets of release must be listed again before they are believed
 	run       forge.Run
 	confirmed map[string]time.Time // "registry/crate" -> when the index first showed our checksum
+	absent    map[string]time.Time // "registry/crate" -> when the comparison found the version in no index
 	warnings  []string             // what registries said to accepted uploads
 }
 
 func newSteps(w observe.World, s release.Snapshot) *steps {
-	x := &steps{world: w, snap: s, looks: make(chan struct{}, parallel), files: map[string]string{}, confirmed: map[string]time.Time{}}
+	x := &steps{world: w, snap: s, looks: make(chan struct{}, parallel), files: map[string]string{}, confirmed: map[string]time.Time{}, absent: map[string]time.Time{}}
 	if l := s.Remote.Ledger; l.Complete() {
 		x.bill = *l.Bill
 	}

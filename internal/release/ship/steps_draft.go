@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/tagboat/tagboat/internal/converge"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/problem"
@@ -24,7 +26,20 @@ import (
 // lost answer may leave two, of which the one with more assets is kept.
 func (x *steps) draft(ctx context.Context) (converge.Outcome, error) {
 	tag := x.snap.Checkout.Tag.Name
-	rel, err := x.findRelease(ctx)
+	var rel forge.Release
+	var notes string
+	g, both := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		rel, err = x.findRelease(both)
+		return err
+	})
+	if len(x.snap.Remote.Releases) == 0 { // it will most likely be made now
+		g.Go(func() (err error) {
+			notes, err = x.notes(both)
+			return err
+		})
+	}
+	err := g.Wait()
 	if err != nil {
 		return converge.Outcome{}, err
 	}
@@ -35,9 +50,10 @@ func (x *steps) draft(ctx context.Context) (converge.Outcome, error) {
 		}
 		return converge.Already("is there"), nil
 	}
-	notes, err := x.notes(ctx)
-	if err != nil {
-		return converge.Outcome{}, err
+	if notes == "" {
+		if notes, err = x.notes(ctx); err != nil {
+			return converge.Outcome{}, err
+		}
 	}
 	v, err := semver.Parse(x.snap.Checkout.Tag.Version)
 	if err != nil {

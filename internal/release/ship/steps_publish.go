@@ -184,9 +184,16 @@ func (x *steps) compareIndexes(ctx context.Context) (there int, differ []string,
 	for _, c := range x.bill.Crates {
 		for _, r := range c.Registries {
 			g.Go(func() error {
+				asked := time.Now()
 				entry, err := x.lookup(ctx, r.Name, c.Name, c.Version)
-				if err != nil || entry == nil {
+				if err != nil {
 					return err
+				}
+				if entry == nil {
+					x.mu.Lock()
+					defer x.mu.Unlock()
+					x.absent[r.Name+"/"+c.Name] = asked
+					return nil
 				}
 				mu.Lock()
 				defer mu.Unlock()
@@ -260,12 +267,14 @@ func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outco
 	if entry == nil {
 		return converge.Outcome{}, halt(problem.Error{Summary: fmt.Sprintf("the bill has no %s for %s", name, reg), Hint: "the bill and the plan come from different commits: delete the draft and run again"})
 	}
-	seen, err := x.seen(ctx, reg, *entry)
-	if err != nil {
-		return converge.Outcome{}, err
-	}
-	if seen {
-		return converge.Already("in the index with our checksum"), nil
+	if !x.justLooked(reg, name) {
+		seen, err := x.seen(ctx, reg, *entry)
+		if err != nil {
+			return converge.Outcome{}, err
+		}
+		if seen {
+			return converge.Already("in the index with our checksum"), nil
+		}
 	}
 	file, err := x.crateFile(ctx, *entry)
 	if err != nil {
@@ -277,8 +286,12 @@ func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outco
 		x.warn(reg, name, receipt.Warnings)
 		return converge.Done(), nil
 	case registry.IsClass(err, registry.Duplicate):
-		// Perhaps our own upload whose answer was lost, and the index lags; perhaps somebody else's bytes. The
-		// confirmation compares checksums and nothing becomes public before it.
+		// Perhaps our own upload whose answer was lost, and the index lags; perhaps somebody else's bytes, which stop
+		// the run here where the index shows them. Where it does not yet, the confirmation compares checksums, and nothing
+		// becomes public before it.
+		if _, err := x.seen(ctx, reg, *entry); err != nil {
+			return converge.Outcome{}, err
+		}
 		return converge.DoneBecause("the registry says it has this version; the index decides"), nil
 	}
 	if seen, e := x.seen(ctx, reg, *entry); e == nil && seen {
@@ -289,6 +302,20 @@ func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outco
 		return converge.Waiting(fmt.Sprintf("registry %s takes no more uploads until %s", reg, re.RetryAt.UTC().Format(time.RFC3339)), re.RetryAt), nil
 	}
 	return converge.Outcome{}, refused(err, reg, *entry)
+}
+
+// lookHolds is how long what an index showed may stand for looking again right before an upload.
+const lookHolds = 10 * time.Second
+
+// justLooked reports whether the comparison of this run saw a moment ago that the index lacks the version. It says so
+// once: whoever comes back after an error must look again.
+func (x *steps) justLooked(reg, name string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	k := reg + "/" + name
+	at, ok := x.absent[k]
+	delete(x.absent, k)
+	return ok && time.Since(at) < lookHolds
 }
 
 // refused turns an answer that no retry can mend into something a person can act on.
