@@ -20,21 +20,21 @@ const root = "../.."
 
 const module = "github.com/tagboat/tagboat/"
 
-// source is one Go file of the repository.
-type source struct {
+// goFile is one Go file of the repository.
+type goFile struct {
 	path string // from the root, with slashes
 	text []byte
 	file *ast.File
 	set  *token.FileSet
 }
 
-func (s source) dir() string          { return path.Dir(s.path) }
-func (s source) test() bool           { return strings.HasSuffix(s.path, "_test.go") }
-func (s source) lines() int           { return bytes.Count(s.text, []byte("\n")) }
-func (s source) line(p token.Pos) int { return s.set.Position(p).Line }
+func (s goFile) dir() string          { return path.Dir(s.path) }
+func (s goFile) test() bool           { return strings.HasSuffix(s.path, "_test.go") }
+func (s goFile) lines() int           { return bytes.Count(s.text, []byte("\n")) }
+func (s goFile) line(p token.Pos) int { return s.set.Position(p).Line }
 
 // imports returns the paths that a file imports, those of this module without its name.
-func (s source) imports() []string {
+func (s goFile) imports() []string {
 	var out []string
 	for _, i := range s.file.Imports {
 		out = append(out, strings.TrimPrefix(strings.Trim(i.Path.Value, `"`), module))
@@ -70,9 +70,9 @@ func files(t *testing.T) []string {
 }
 
 // sources parses every Go file that belongs to a package.
-func sources(t *testing.T) []source {
+func sources(t *testing.T) []goFile {
 	t.Helper()
-	var out []source
+	var out []goFile
 	for _, name := range files(t) {
 		if path.Ext(name) != ".go" || slices.Contains(strings.Split(name, "/"), "testdata") {
 			continue
@@ -86,7 +86,7 @@ func sources(t *testing.T) []source {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, source{path: name, text: text, file: file, set: set})
+		out = append(out, goFile{path: name, text: text, file: file, set: set})
 	}
 	return out
 }
@@ -164,7 +164,7 @@ func TestSizes(t *testing.T) {
 }
 
 // length counts a function's lines. Tables count as one line: a list may be long.
-func length(s source, f *ast.FuncDecl) int {
+func length(s goFile, f *ast.FuncDecl) int {
 	n := s.line(f.End()) - s.line(f.Pos()) + 1
 	ast.Inspect(f, func(node ast.Node) bool {
 		list, ok := node.(*ast.CompositeLit)
@@ -177,7 +177,7 @@ func length(s source, f *ast.FuncDecl) int {
 }
 
 // code counts the lines of a file that hold code.
-func code(s source) int {
+func code(s goFile) int {
 	comment := map[int]bool{}
 	for _, group := range s.file.Comments {
 		for _, c := range group.List {
