@@ -27,7 +27,7 @@ func (g *Git) GetRef(c *call) reply {
 	return githubapi.OK(refObject(c, r))
 }
 
-// MatchingRefs answers GET git/matching-refs/{ref}.
+// MatchingRefs answers GET git/matching-refs/{ref}: all at once, since this list has no pages.
 func (g *Git) MatchingRefs(c *call) reply {
 	refs, err := g.refs.Refs(c.Context())
 	if err != nil {
@@ -39,8 +39,7 @@ func (g *Git) MatchingRefs(c *call) reply {
 			out = append(out, refObject(c, r))
 		}
 	}
-	out, header := githubapi.Page(c, out)
-	return reply{Status: http.StatusOK, Body: out, Header: header}
+	return githubapi.OK(out)
 }
 
 // CreateRef answers POST git/refs.
