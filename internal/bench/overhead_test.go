@@ -100,7 +100,7 @@ func measureResume(t *testing.T) section {
 	repository := shaped(t)
 	s := section{
 		title: "Resuming",
-		how: fmt.Sprintf("The nine crates again, both halves in one run. The run ends when %d uploads were accepted; another one starts with nothing but the repository, reads the draft\n"+
+		how: fmt.Sprintf("The nine crates again, both halves in one run. The run ends when %d uploads were answered, one or two more being under way; another one starts with nothing but the repository, reads the draft\n"+
 			"release, and finishes. Remaining uploads: from the start of its first publish step to the end of the last. No index lag.", killedAt),
 	}
 	for _, delay := range []time.Duration{0, roundTrip} {

@@ -11,8 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -166,30 +164,4 @@ func measurePlan(t *testing.T) section {
 		s.rows = append(s.rows, row{promise: promise + ", round trip " + trip(delay), measured: spread(took), ratio: fmt.Sprintf("%.1f ms a member", float64(median(took).Microseconds())/1000/members), met: verdict})
 	}
 	return s
-}
-
-func measureStorm(t *testing.T) section {
-	const releases = 200
-	path, err := tagboat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), path, "rehearse", "--storm", fmt.Sprint(releases), "--seed", "1", "--quiet")
-	cmd.Env = quiet()
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	began := time.Now()
-	err = cmd.Run()
-	took := time.Since(began)
-	if err != nil {
-		t.Fatalf("storm: %v\n%s", err, &out)
-	}
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	rate := float64(releases) / took.Minutes()
-	return section{
-		title: "Storms",
-		how:   fmt.Sprintf("`tagboat rehearse --storm %d --seed 1`: whole releases under a virtual clock, with random faults, ends and restarts, %d cores.", releases, runtime.NumCPU()),
-		rows:  []row{{"thousands of whole releases a minute", fmt.Sprintf("%d in %s", releases, short(took)), fmt.Sprintf("%.0f a minute", rate), judge(rate >= 2000)}},
-		notes: []string{"its last line: " + lines[len(lines)-1]},
-	}
 }
