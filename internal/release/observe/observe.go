@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,17 +38,20 @@ func Snapshot(ctx context.Context, w World, req release.Request) (release.Snapsh
 	if s.Checkout, s.Config, err = w.Source.Checkout(ctx, req); err != nil {
 		return s, err
 	}
+	if w.Forge != nil {
+		s.Repository = w.Forge.Slug()
+	}
 	g, ctx := errgroup.WithContext(ctx)
+	known := s // the questions below write into s
 	g.Go(func() error {
 		var err error
-		s.Registries, err = observeRegistries(ctx, w, s.Config, s.Checkout)
+		s.Registries, err = observeRegistries(ctx, w, known.Config, known.Checkout)
 		return err
 	})
 	if w.Forge != nil {
-		s.Repository = w.Forge.Slug()
 		g.Go(func() error {
 			var err error
-			s.Remote, err = observeRemote(ctx, w, s)
+			s.Remote, err = observeRemote(ctx, w, known)
 			return err
 		})
 	} else {
@@ -271,15 +275,9 @@ func observeBranches(ctx context.Context, f *forge.Client, s release.Snapshot, r
 		r.OnRelease, err = releaseBranches(ctx, f, s)
 		return err
 	})
-	g.Go(func() error {
-		if r.BranchCommit != "" || r.DefaultBranch == "" {
-			return nil
-		}
-		files, err := f.ChangedFiles(ctx, r.DefaultBranch, s.Checkout.Commit)
-		for _, name := range files {
-			if strings.HasPrefix(name, ".github/workflows/") {
-				r.WorkflowTrap = append(r.WorkflowTrap, name)
-			}
+	g.Go(func() (err error) {
+		if r.BranchCommit == "" && r.DefaultBranch != "" {
+			r.WorkflowTrap, err = f.WorkflowChanges(ctx, r.DefaultBranch, s.Checkout.Commit)
 		}
 		return present(err)
 	})
@@ -292,18 +290,19 @@ func releaseBranches(ctx context.Context, f *forge.Client, s release.Snapshot) (
 	if err != nil || v.Patch == 0 && v.Pre == "" {
 		return nil, nil // only patches and pre-releases ask
 	}
-	form := release.TagForm{Template: s.Config.Tags.Template, TwoPart: s.Config.Tags.TwoPart}
-	stem := strings.TrimSuffix(form.Format(s.Checkout.Tag.Crate, fmt.Sprintf("%d.%d.", v.Major, v.Minor)), "{version}")
-	prefix, _, _ := strings.Cut(s.Config.Branches.Release, "{tag}")
-	if form.TwoPart {
-		stem = form.Format(s.Checkout.Tag.Crate, fmt.Sprintf("%d.%d", v.Major, v.Minor))
-	}
-	branches, err := f.Branches(ctx, prefix+stem)
+	tags := release.TagForm{Template: s.Config.Tags.Template, TwoPart: s.Config.Tags.TwoPart}
+	names := release.BranchForm(s.Config.Branches.Release)
+	line := fmt.Sprintf("%d.%d", v.Major, v.Minor)
+	stem, _, _ := strings.Cut(names.Of(tags.Format(s.Checkout.Tag.Crate, line)), line)
+	branches, err := f.Branches(ctx, stem+line)
 	if err != nil {
 		return nil, err
 	}
 	var out []string
 	for _, b := range branches {
+		if !sameLine(tags, names, b.Name, s.Checkout.Tag.Crate, v) {
+			continue
+		}
 		if ok, err := f.Contains(ctx, b.Name, s.Checkout.Commit); err != nil {
 			return nil, err
 		} else if ok {
@@ -311,6 +310,20 @@ func releaseBranches(ctx context.Context, f *forge.Client, s release.Snapshot) (
 		}
 	}
 	return out, nil
+}
+
+// sameLine reports whether a branch is the release branch of a version with v's major and minor.
+func sameLine(tags release.TagForm, names release.BranchForm, branch, crate string, v semver.Version) bool {
+	name, ok := names.Tag(branch)
+	if !ok {
+		return false
+	}
+	tag, err := tags.Parse(name)
+	if err != nil || tag.Crate != crate {
+		return false
+	}
+	w, err := semver.Parse(tag.Version)
+	return err == nil && w.Major == v.Major && w.Minor == v.Minor
 }
 
 func observeReleases(ctx context.Context, w World, s release.Snapshot, r *release.Remote) error {
@@ -329,12 +342,7 @@ func observeReleases(ctx context.Context, w World, s release.Snapshot, r *releas
 			}
 		}
 	}
-	sort.SliceStable(ours, func(i, j int) bool { // the one that the draft step keeps comes first
-		if ours[i].Draft != ours[j].Draft {
-			return !ours[i].Draft
-		}
-		return len(ours[i].Assets) > len(ours[j].Assets)
-	})
+	Order(ours)
 	for i, rel := range ours {
 		r.Releases = append(r.Releases, release.Release{ID: rel.ID, Draft: rel.Draft, Immutable: rel.Immutable, URL: rel.HTMLURL, Assets: Assets(rel)})
 		if i == 0 {
@@ -349,6 +357,20 @@ func observeReleases(ctx context.Context, w World, s release.Snapshot, r *releas
 	return nil
 }
 
+// Order puts the release that counts first, of several with one tag: the public one, else the draft with most assets,
+// else the oldest.
+func Order(all []forge.Release) {
+	slices.SortFunc(all, func(a, b forge.Release) int {
+		switch {
+		case a.Draft != b.Draft && b.Draft:
+			return -1
+		case a.Draft != b.Draft:
+			return 1
+		}
+		return cmp.Or(cmp.Compare(len(b.Assets), len(a.Assets)), cmp.Compare(a.ID, b.ID))
+	})
+}
+
 // Assets is what a release of the forge holds.
 func Assets(rel forge.Release) []release.Asset {
 	var out []release.Asset
@@ -360,6 +382,7 @@ func Assets(rel forge.Release) []release.Asset {
 
 // readLedger reads the bill of a release. A bill that cannot be read is a bill that is not authentic.
 func readLedger(ctx context.Context, w World, rel forge.Release) (release.Ledger, error) {
+	reason := "the release holds no bill"
 	for _, name := range []string{release.BillName, release.BillNext} {
 		for _, a := range rel.Assets {
 			if a.Name != name || a.State != "uploaded" || a.Size > maxBill {
@@ -374,21 +397,25 @@ func readLedger(ctx context.Context, w World, rel forge.Release) (release.Ledger
 			if err != nil {
 				return release.Ledger{}, fmt.Errorf("download %s: %w", name, err)
 			}
-			l, ok := openLedger(content, w.Keys)
-			if ok {
+			l, err := openLedger(content, w.Keys)
+			if err == nil {
 				return l, nil
 			}
+			reason = fmt.Sprintf("%s cannot be read: %v", name, err)
 		}
 	}
-	return release.Ledger{Reason: "the release holds no bill"}, nil
+	return release.Ledger{Reason: reason}, nil
 }
 
-func openLedger(content []byte, keys []release.BillKey) (release.Ledger, bool) {
+func openLedger(content []byte, keys []release.BillKey) (release.Ledger, error) {
 	var b release.Bill
-	if err := json.Unmarshal(content, &b); err != nil || b.Schema != release.BillSchema {
-		return release.Ledger{}, false
+	if err := json.Unmarshal(content, &b); err != nil {
+		return release.Ledger{}, err
+	}
+	if err := b.Check(); err != nil {
+		return release.Ledger{}, err
 	}
 	l := release.Ledger{Bill: &b}
 	l.Authentic, l.Reason = b.Authentic(keys)
-	return l, true
+	return l, nil
 }
