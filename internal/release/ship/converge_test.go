@@ -184,7 +184,7 @@ func want(t *testing.T, options reltest.Options) (string, []string) {
 // TestCutAfterSteps ends the process right after the effect of each step in turn. The next run finishes, and the world
 // is the same as if nothing had happened.
 func TestCutAfterSteps(t *testing.T) {
-	for name, options := range map[string]reltest.Options{"two registries": two(), "bytes of their own": own(two()), "immutable": immutable(two())} {
+	for name, options := range map[string]reltest.Options{"bytes of their own": own(two()), "immutable": immutable(two())} {
 		text, keys := want(t, options)
 		for _, key := range keys {
 			for _, after := range []bool{false, true} {
