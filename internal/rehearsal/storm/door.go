@@ -50,6 +50,10 @@ func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What is cancelled is not counted: whether it gets as far as here is the scheduler's choice.
+	if err := context.Cause(req.Context()); err != nil {
+		return nil, err
+	}
 	c := d.describe(req, body)
 	t.watchSecrets(c, req)
 	sent, err := t.copyRequest(req, body, c.id)
@@ -66,6 +70,10 @@ func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := p.base.RoundTrip(sent)
+	if _, dead := p.deadSince(); dead {
+		t.record(c.entry("never answered"))
+		return resp, err
+	}
 	if err != nil {
 		t.record(c.entry("lost: " + err.Error()))
 		return nil, err

@@ -29,12 +29,14 @@ func (t *trial) front(service string, plain http.Handler) http.Handler {
 		}
 		c.arrived.Add(1)
 		number := t.arrive(c, r)
-		before := len(t.registryUploads(service))
-		defer func() {
-			if r.Method == http.MethodPut && len(t.registryUploads(service)) > before {
-				c.process.accepted()
-			}
-		}()
+		if r.Method == http.MethodPut {
+			before := len(t.registryUploads(service))
+			defer func() {
+				if len(t.registryUploads(service)) > before {
+					c.process.accepted()
+				}
+			}()
+		}
 		switch kind := t.mishapAt(number); {
 		case t.calm.Load():
 			plain.ServeHTTP(w, r)

@@ -172,6 +172,9 @@ func (s *scene) setTrouble(rng *rand.Rand) {
 	s.pardon = percent(60)
 }
 
+// maxDelay is the longest delay of all calls of an operation, well below the deadline of any.
+const maxDelay = 20 * time.Second
+
 func (s *scene) setFaults(rng *rand.Rand) {
 	count := 0
 	switch n := rng.IntN(10); {
@@ -187,7 +190,12 @@ func (s *scene) setFaults(rng *rand.Rand) {
 	for range count {
 		switch n := rng.IntN(20); {
 		case n < 11:
-			s.faults = append(s.faults, fault.Random(rng, s.shape(1+rng.IntN(8)))...)
+			for _, f := range fault.Random(rng, s.shape(1+rng.IntN(8))) {
+				if f.Action == fault.Delay && f.Call == 0 {
+					f.Duration = min(f.Duration, maxDelay) // that is every call, side by side: all would run into their deadlines at one instant
+				}
+				s.faults = append(s.faults, f)
+			}
 		case n < 16:
 			action := fault.Die
 			if rng.IntN(3) > 0 {

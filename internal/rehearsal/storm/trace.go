@@ -55,7 +55,7 @@ func (t *trial) trace() string {
 	log := slices.Clone(t.log)
 	t.mu.Unlock()
 	slices.SortStableFunc(log, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.rank, b.rank), cmp.Compare(a.key, b.key))
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.rank, b.rank), cmp.Compare(a.key, b.key), cmp.Compare(a.kind, b.kind), strings.Compare(a.asked(), b.asked()))
 	})
 	var out strings.Builder
 	out.WriteString(t.scene.String())
@@ -69,6 +69,14 @@ func (t *trial) trace() string {
 		fmt.Fprintf(&out, "%14s  %s\n", fmt.Sprintf("+%.6fs", e.at.Seconds()), e.words())
 	}
 	return out.String()
+}
+
+// asked is what a call asked for, "" where the entry is none.
+func (e entry) asked() string {
+	if e.call == nil {
+		return ""
+	}
+	return e.call.name()
 }
 
 func (e entry) words() string {
