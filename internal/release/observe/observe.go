@@ -57,7 +57,7 @@ func Snapshot(ctx context.Context, w World, req release.Request) (release.Snapsh
 	} else {
 		s.Remote.BranchName = release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)
 	}
-	if err := g.Wait(); err != nil || s.Dispatches() || s.Remote.Ledger.Complete() {
+	if err := g.Wait(); err != nil || w.WorkingDir == "" || s.Dispatches() || s.Remote.Ledger.Complete() {
 		return s, err // the artifacts are another run's, or in the draft already
 	}
 	s.Artifacts, err = artifact.Find(w.WorkingDir, slices.Concat(s.Config.Release.Artifacts, req.Artifacts))

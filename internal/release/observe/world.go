@@ -63,7 +63,7 @@ type World struct {
 	Token      func(ctx context.Context, registry string) (secret.Value, error) // only for publisher = "cargo"
 	Keys       []release.BillKey                                                // credentials that make a bill authentic
 	Scratch    string                                                           // an existing folder of this run alone
-	WorkingDir string                                                           // where artifact globs start
+	WorkingDir string                                                           // where artifact globs start; empty: nobody needs them
 	Poll       time.Duration                                                    // between two looks at a workflow run; an index is looked at more often
 	Log        *slog.Logger
 }

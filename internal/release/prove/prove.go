@@ -33,6 +33,7 @@ func Holds(proofs []Proof) bool {
 // Release takes the bill of lading of the request's release and proves it: the tag and the commit, every asset's bytes,
 // every registry's checksum. With rebuild the commit is packaged again and the bytes are compared.
 func Release(ctx context.Context, w observe.World, req release.Request, rebuild bool) (release.Snapshot, []Proof, error) {
+	w.WorkingDir = "" // what becomes an asset is in the release
 	s, err := observe.Snapshot(ctx, w, req)
 	if err != nil {
 		return s, nil, err
@@ -77,8 +78,10 @@ func (v *verifier) compare(name, want, got string) {
 
 func (v *verifier) origin() {
 	v.compare("repository", v.bill.Repository, v.snap.Repository)
-	v.compare("tag "+v.bill.Tag+" on GitHub", v.bill.Commit, v.snap.Remote.TagCommit)
-	v.compare("tag "+v.bill.Tag+" here", v.bill.Commit, v.snap.Checkout.Tag.Commit)
+	tag := v.snap.Checkout.Tag
+	v.compare("tag", v.bill.Tag, tag.Name)
+	v.compare("tag "+tag.Name+" on GitHub", v.bill.Commit, v.snap.Remote.TagCommit)
+	v.compare("tag "+tag.Name+" here", v.bill.Commit, tag.Commit)
 	// Only who holds a credential of the run that made the bill can check its MAC.
 	p := Proof{Name: "bill of lading", State: "same", Detail: v.snap.Remote.Ledger.Reason}
 	if !v.snap.Remote.Ledger.Authentic && strings.Contains(p.Detail, "is wrong") {
@@ -89,7 +92,7 @@ func (v *verifier) origin() {
 
 // assets fetches and hashes every file that the bill names.
 func (v *verifier) assets(ctx context.Context) error {
-	all, err := v.world.Forge.FindRelease(ctx, v.bill.Tag)
+	all, err := v.world.Forge.FindRelease(ctx, v.snap.Checkout.Tag.Name)
 	if err != nil || len(all) == 0 {
 		return err
 	}
@@ -133,7 +136,16 @@ func (v *verifier) assets(ctx context.Context) error {
 	return check(release.SumsName, hex.EncodeToString(sums[:]))
 }
 
+// registries asks every index for the versions that the bill names. What the commit publishes and the bill does not
+// name is missing in it: a bill that says nothing proves nothing.
 func (v *verifier) registries(ctx context.Context) error {
+	for _, c := range v.snap.Checkout.Crates {
+		for _, name := range c.Registries {
+			if v.bill.Bound(c.Name, name) == nil {
+				v.proofs = append(v.proofs, Proof{Name: c.Name + " " + c.Version + " in " + name, State: "missing", Detail: "the bill does not name it"})
+			}
+		}
+	}
 	for _, c := range v.bill.Crates {
 		for _, r := range c.Registries {
 			client, err := v.world.Registry(r.Name, r.Index)

@@ -5,6 +5,7 @@ package reltest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -150,6 +151,26 @@ func (w *World) RenameAsset(from, to string) {
 	w.t.Fatalf("the release holds no %s", from)
 }
 
+// Bill returns the bill of lading of the newest release of the tag.
+func (w *World) Bill() release.Bill {
+	w.t.Helper()
+	var b release.Bill
+	rel, _ := w.GitHub.Release(w.Tag())
+	for _, a := range rel.Assets {
+		if a.Name != release.BillName {
+			continue
+		}
+		content, err := w.GitHub.AssetBytes(a.ID)
+		if err == nil {
+			err = json.Unmarshal(content, &b)
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return b
+}
+
 // Tag is the tag of the world's release.
 func (w *World) Tag() string { return "v" + w.options.Version }
 
@@ -181,7 +202,7 @@ func (w *World) startGitHub() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.serve("github.test", w.Faults.Wrap(fault.GitHub, w.GitHub.Op, w.GitHub.Handler()))
+	w.Serve("github.test", w.Faults.Wrap(fault.GitHub, w.GitHub.Op, w.GitHub.Handler()))
 }
 
 // Child adds a commit with files on top of another.
@@ -202,11 +223,11 @@ func (w *World) startRegistry(name string) {
 		w.options.Registry(name, &c)
 	}
 	w.Registries[name] = registrytwin.New(c)
-	w.serve(host, w.Faults.Wrap(name, registrytwin.Op, w.Registries[name].Handler()))
+	w.Serve(host, w.Faults.Wrap(name, registrytwin.Op, w.Registries[name].Handler()))
 }
 
-// serve answers at a host of the world.
-func (w *World) serve(host string, h http.Handler) {
+// Serve answers at a host of the world, instead of who did so before.
+func (w *World) Serve(host string, h http.Handler) {
 	l := &listener{waiting: make(chan net.Conn), closed: make(chan struct{})}
 	w.network[host] = l
 	server := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
