@@ -3,6 +3,7 @@ package storm
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
 	"github.com/tagboat/tagboat/internal/release"
@@ -28,6 +29,9 @@ func TestCases(t *testing.T) {
 		},
 		"a person deletes the bill before the release is public": {
 			scene: scene{pardon: true, meddling: []meddling{{act: dropBill, process: 1, step: release.KindSeal, after: true}}}, runs: 2, says: "ends: stopped; the draft is no longer what the bill says",
+		},
+		"a draft with other bytes is listed late": {
+			scene: scene{draftLag: 10 * time.Second, drift: 2}, faults: []string{"die after ledger"}, runs: 3, says: "ends: failed; a release of v0.4.0 with other bytes has appeared",
 		},
 		"a run dies after each step of the bill": {
 			faults: []string{"github upload-asset bill.next.json: die-after", "github delete-asset bill.json: die-after", "github rename-asset bill.next.json: die-after"}, runs: 4,

@@ -44,6 +44,9 @@ func (x *steps) draft(ctx context.Context) (converge.Outcome, error) {
 		return converge.Outcome{}, err
 	}
 	if rel.ID != 0 {
+		if err := x.appeared(rel); err != nil {
+			return converge.Outcome{}, err
+		}
 		x.keep(rel)
 		if !rel.Draft {
 			return converge.Already("the release is public: " + rel.HTMLURL), nil
@@ -65,6 +68,21 @@ func (x *steps) draft(ctx context.Context) (converge.Outcome, error) {
 	}
 	x.keep(rel)
 	return converge.DoneBecause("made"), nil
+}
+
+// appeared holds a release that the observation did not see, since a new draft is listed late, against our bytes. Where
+// it has others it may be the ledger of a run that has published them: it must be read before anything else is done.
+func (x *steps) appeared(rel forge.Release) error {
+	if slices.ContainsFunc(x.snap.Remote.Releases, func(r release.Release) bool { return r.ID == rel.ID }) {
+		return nil
+	}
+	for _, a := range observe.Assets(rel) {
+		if c := x.bill.ByAsset(a.Name); c != nil && a.Whole && a.SHA256 != "" && a.SHA256 != c.SHA256 {
+			return &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("a release of %s with other bytes has appeared while this run worked", rel.Tag),
+				Detail: fmt.Sprintf("%s\nhere   sha256 %s\nthere  sha256 %s", a.Name, c.SHA256, a.SHA256), Hint: "run again: what that release holds is read first"}
+		}
+	}
+	return nil
 }
 
 func releaseDenied(err error, what string) error {
