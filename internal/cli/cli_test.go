@@ -208,6 +208,10 @@ var worldCommands = map[string]struct {
 	"forge": {2, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
 		return s.world.ForgeBill(ctx, a[0], a[1])
 	}},
+	// release TAG draft|public: an empty release, made by hand
+	"release": {2, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		return s.world.MakeRelease(ctx, a[0], a[1] == "draft")
+	}},
 	// stop REGISTRY
 	"stop": {1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
 		return s.world.StopFeed(a[0])

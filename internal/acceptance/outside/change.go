@@ -156,6 +156,20 @@ func (w *World) SwapAsset(ctx context.Context, tag, name string, content []byte)
 	return err
 }
 
+// MakeRelease makes an empty release, as a person does in a browser.
+func (w *World) MakeRelease(ctx context.Context, tag string, draft bool) error {
+	client, err := w.Forge()
+	if err != nil {
+		return err
+	}
+	rel, err := client.CreateDraft(ctx, forge.DraftRequest{Tag: tag, Name: tag})
+	if err != nil || draft {
+		return err
+	}
+	_, err = client.UpdateRelease(ctx, rel.ID, forge.Update{Tag: tag, Draft: &draft})
+	return err
+}
+
 // ForgeBill rewrites the bill so that it tells the digest and the size of what the release holds under an asset's name,
 // as somebody would who may write releases and has no credential of a registry.
 func (w *World) ForgeBill(ctx context.Context, tag, name string) error {
