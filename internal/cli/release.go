@@ -262,7 +262,7 @@ func (a *app) report(r *release.Report, err error, path string) error {
 		return err
 	}
 	if err := summary(path, r, a.masker); err != nil {
-		return err
+		a.say("warning: %v", err) // what was released stays released, and its report is printed
 	}
 	return a.finish(r)
 }
