@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/tagboat/tagboat/internal/problem"
 )
 
 // PanicError is a panic in a step's function. Other steps go on.
@@ -42,3 +44,25 @@ func stopsAll(err error) bool {
 	var s interface{ StopsAll() bool }
 	return errors.As(err, &s) && s.StopsAll()
 }
+
+// Halt stops the whole run for a person: no further step starts.
+func Halt(p problem.Error) error {
+	p.Kind = problem.Stopped
+	return haltError{&p}
+}
+
+type haltError struct{ problem *problem.Error }
+
+func (e haltError) Error() string { return e.problem.Error() }
+func (e haltError) Unwrap() error { return e.problem }
+func (haltError) StopsAll() bool  { return true }
+
+// Again marks an error after which the step may be tried again.
+func Again(err error) error { return againError{err} }
+
+type againError struct{ err error }
+
+func (e againError) Error() string      { return e.err.Error() }
+func (e againError) Unwrap() error      { return e.err }
+func (againError) Retryable() bool      { return true }
+func (againError) RetryTime() time.Time { return time.Time{} }

@@ -2,8 +2,6 @@ package ship
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,6 +12,7 @@ import (
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/draft"
 	"github.com/tagboat/tagboat/internal/release/observe"
 )
 
@@ -42,6 +41,7 @@ func Roll(ctx context.Context, w observe.World, req release.Request, o Options) 
 		r := release.ErrorReport(o.Command, err)
 		return &r, err
 	}
+	x.rel = draft.New(w.Forge, x.tag)
 	p := release.Plan{Plan: x.plan(), Half: release.Both}
 	var watch func(converge.Event)
 	if o.Planned != nil {
@@ -170,14 +170,14 @@ func (x *roller) prerelease(ctx context.Context) (converge.Outcome, error) {
 		return converge.Outcome{}, err
 	}
 	if len(all) > 0 {
-		x.keep(all[0])
+		x.rel.Keep(all[0])
 		return converge.Already("is there"), nil
 	}
 	rel, err := x.world.Forge.CreateDraft(ctx, forge.DraftRequest{Tag: x.tag, Name: "Latest build of " + x.snap.Remote.Development, Body: x.body(), Prerelease: true})
 	if err != nil {
-		return converge.Outcome{}, releaseDenied(err, "make the pre-release")
+		return converge.Outcome{}, draft.Denied(err, "make the pre-release")
 	}
-	x.keep(rel)
+	x.rel.Keep(rel)
 	return converge.DoneBecause("made"), nil
 }
 
@@ -192,29 +192,29 @@ func (x *roller) replace(ctx context.Context, name string) (converge.Outcome, er
 	if err != nil {
 		return converge.Outcome{}, err
 	}
-	old, err := x.findAsset(ctx, name)
+	old, err := x.rel.Asset(ctx, name)
 	if err != nil {
 		return converge.Outcome{}, err
 	}
 	if old == nil {
-		return x.put(ctx, u)
+		return x.rel.Put(ctx, u)
 	}
-	if same, err := x.holds(ctx, *old, u); err != nil || same {
+	if same, err := x.rel.Holds(ctx, *old, u); err != nil || same {
 		return converge.Already("is there with our digest"), err
 	}
 	next := u
-	next.name = "next." + name
-	if left, err := x.findAsset(ctx, next.name); err != nil {
+	next.Name = "next." + name
+	if left, err := x.rel.Asset(ctx, next.Name); err != nil {
 		return converge.Outcome{}, err
 	} else if left != nil {
 		if err := x.world.Forge.DeleteAsset(ctx, left.ID); err != nil && !forge.IsNotFound(err) {
 			return converge.Outcome{}, err
 		}
 	}
-	defer x.distrust()
-	asset, err := x.world.Forge.UploadAsset(ctx, x.currentRelease(), forge.Upload{Name: next.name, Size: u.size, Open: u.open, Progress: func(n int64) { converge.Progress(ctx, n, u.size) }})
+	defer x.rel.Distrust()
+	asset, err := x.world.Forge.UploadAsset(ctx, x.rel.Release(), forge.Upload{Name: next.Name, Size: u.Size, Open: u.Open, Progress: func(n int64) { converge.Progress(ctx, n, u.Size) }})
 	if err != nil {
-		return converge.Outcome{}, releaseDenied(err, "upload release assets")
+		return converge.Outcome{}, draft.Denied(err, "upload release assets")
 	}
 	if err := x.world.Forge.DeleteAsset(ctx, old.ID); err != nil && !forge.IsNotFound(err) {
 		return converge.Outcome{}, err
@@ -225,32 +225,30 @@ func (x *roller) replace(ctx context.Context, name string) (converge.Outcome, er
 	return converge.DoneBecause("replaced"), nil
 }
 
-func (x *roller) file(name string) (upload, error) {
+func (x *roller) file(name string) (draft.File, error) {
 	if name == release.SumsName {
-		content := x.bill.Sums()
-		sum := sha256.Sum256(content)
-		return upload{name: name, sum: hex.EncodeToString(sum[:]), size: int64(len(content)), open: opener(content)}, nil
+		return draft.Bytes(name, x.bill.Sums()), nil
 	}
 	for _, a := range x.bill.Artifacts {
 		if a.Name == name {
-			return upload{name: name, sum: a.SHA256, size: a.Size, open: x.opensFile(name)}, nil
+			return draft.File{Name: name, Sum: a.SHA256, Size: a.Size, Open: x.opensFile(name)}, nil
 		}
 	}
-	return upload{}, fmt.Errorf("asset %s: not an artifact of this build", name)
+	return draft.File{}, fmt.Errorf("asset %s: not an artifact of this build", name)
 }
 
 // publish makes the pre-release public, never as the latest release, and says what it was built from.
 func (x *roller) publish(ctx context.Context) (converge.Outcome, error) {
-	rel := x.currentRelease()
+	rel := x.rel.Release()
 	no, yes, body := false, true, x.body()
 	if !rel.Draft && strings.Contains(rel.Body, x.snap.Checkout.Commit) {
 		return converge.Already("is public: " + rel.HTMLURL), nil
 	}
 	rel, err := x.world.Forge.UpdateRelease(ctx, rel.ID, forge.Update{Tag: x.tag, Body: &body, Draft: &no, Prerelease: &yes, MakeLatest: "false"})
 	if err != nil {
-		return converge.Outcome{}, releaseDenied(err, "publish the pre-release")
+		return converge.Outcome{}, draft.Denied(err, "publish the pre-release")
 	}
-	x.keep(rel)
+	x.rel.Keep(rel)
 	return converge.DoneBecause(rel.HTMLURL), nil
 }
 
@@ -271,7 +269,7 @@ func (x *roller) prune(ctx context.Context) (converge.Outcome, error) {
 		return converge.DoneBecause(fmt.Sprintf("%d old pre-releases removed", removed)), nil
 	}
 	wanted := append(x.names(), release.SumsName)
-	assets, err := x.world.Forge.Assets(ctx, x.currentRelease().ID)
+	assets, err := x.world.Forge.Assets(ctx, x.rel.Release().ID)
 	if err != nil {
 		return converge.Outcome{}, err
 	}

@@ -139,8 +139,8 @@ func finish(r *release.Report, res converge.Result, x *steps, half release.Half)
 		bill := x.bill
 		r.Bill = &bill
 	}
-	if x.release.ID != 0 {
-		r.URL, r.Notes, r.Assets = x.release.HTMLURL, x.release.Body, observe.Assets(x.release)
+	if rel := x.rel.Release(); rel.ID != 0 {
+		r.URL, r.Notes, r.Assets = rel.HTMLURL, rel.Body, observe.Assets(rel)
 	}
 	r.RunURL, r.Warnings = x.run.HTMLURL, x.warnings
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/draft"
 	"github.com/tagboat/tagboat/internal/release/observe"
 )
 
@@ -21,12 +22,11 @@ type steps struct {
 	world observe.World
 	snap  release.Snapshot
 	looks chan struct{} // holds one for each index that is being looked at
+	rel   *draft.Draft
 
 	mu        sync.Mutex
 	bill      release.Bill
 	files     map[string]string // asset name -> local file of this run
-	release   forge.Release
-	stale     bool // the assets of release must be listed again before they are believed
 	run       forge.Run
 	confirmed map[string]time.Time // "registry/crate" -> when the index first showed our checksum
 	absent    map[string]time.Time // "registry/crate" -> when the comparison found the version in no index
@@ -34,23 +34,11 @@ type steps struct {
 }
 
 func newSteps(w observe.World, s release.Snapshot) *steps {
-	x := &steps{world: w, snap: s, looks: make(chan struct{}, parallel), files: map[string]string{}, confirmed: map[string]time.Time{}, absent: map[string]time.Time{}}
+	x := &steps{world: w, snap: s, looks: make(chan struct{}, parallel), rel: draft.New(w.Forge, s.Checkout.Tag.Name), files: map[string]string{}, confirmed: map[string]time.Time{}, absent: map[string]time.Time{}}
 	if l := s.Remote.Ledger; l.Complete() {
 		x.bill = *l.Bill
 	}
 	return x
-}
-
-// haltError stops the whole run: no further step starts.
-type haltError struct{ problem *problem.Error }
-
-func (e haltError) Error() string { return e.problem.Error() }
-func (e haltError) Unwrap() error { return e.problem }
-func (haltError) StopsAll() bool  { return true }
-
-func halt(p problem.Error) error {
-	p.Kind = problem.Stopped
-	return haltError{&p}
 }
 
 // Do does one step: look, compare, act, look again.
@@ -87,7 +75,7 @@ func (x *steps) Do(ctx context.Context, step converge.Step) (converge.Outcome, e
 // check repeats what was judged when the plan was made.
 func (x *steps) check(step converge.Step) (converge.Outcome, error) {
 	if step.Args["severity"] == string(release.Stop) {
-		return converge.Outcome{}, halt(problem.Error{Summary: step.Reason})
+		return converge.Outcome{}, converge.Halt(problem.Error{Summary: step.Reason})
 	}
 	return converge.Already(step.Reason), nil
 }
@@ -117,7 +105,7 @@ func (x *steps) branch(ctx context.Context) (converge.Outcome, error) {
 		case want:
 			return converge.DoneBecause("made at " + release.Short(want)), nil
 		case "":
-			return converge.Outcome{}, &transient{fmt.Errorf("make branch %s: it is not there yet", name)}
+			return converge.Outcome{}, converge.Again(fmt.Errorf("make branch %s: it is not there yet", name))
 		}
 	}
 	switch {
@@ -126,7 +114,7 @@ func (x *steps) branch(ctx context.Context) (converge.Outcome, error) {
 	case x.relaxed("release-branch"):
 		return converge.Already(fmt.Sprintf("is at %s, the tag at %s; the rule release-branch is relaxed", release.Short(got), release.Short(want))), nil
 	}
-	return converge.Outcome{}, halt(problem.Error{Summary: fmt.Sprintf("branch %s is at another commit than tag %s", name, x.snap.Checkout.Tag.Name),
+	return converge.Outcome{}, converge.Halt(problem.Error{Summary: fmt.Sprintf("branch %s is at another commit than tag %s", name, x.snap.Checkout.Tag.Name),
 		Detail: fmt.Sprintf("branch  %s\ntag     %s", got, want)})
 }
 
@@ -144,7 +132,7 @@ func branchDenied(err error, name string, trap []string) error {
 	if len(trap) > 0 {
 		p.Hint = "the commit's workflow files differ from the default branch, and GITHUB_TOKEN never has the `workflows` permission: use a GitHub App token with contents and workflows: write, or make the branch by hand"
 	}
-	return halt(p)
+	return converge.Halt(p)
 }
 
 func (x *steps) relaxed(rule string) bool { return x.snap.Config.Rules[rule].Relax }
@@ -184,7 +172,7 @@ func dispatchRefused(err error, file string) error {
 		if fe.Status == 422 {
 			hint = "the workflow file must be on the default branch and, at the tagged commit, have a `workflow_dispatch` trigger"
 		}
-		return halt(problem.Error{Summary: fmt.Sprintf("GitHub refused to start workflow %s", file), Detail: fe.Message, Hint: hint, Err: err})
+		return converge.Halt(problem.Error{Summary: fmt.Sprintf("GitHub refused to start workflow %s", file), Detail: fe.Message, Hint: hint, Err: err})
 	}
 	return err
 }

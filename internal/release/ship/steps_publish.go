@@ -144,14 +144,14 @@ func (x *steps) compare(ctx context.Context) (converge.Outcome, error) {
 		return converge.Outcome{}, out
 	}
 	if large := x.tooLarge(); len(large) > 0 {
-		return converge.Outcome{}, halt(problem.Error{Summary: "a crate is larger than its registry takes", Detail: strings.Join(large, "\n"), Hint: "leave files out with `exclude` or `include` in its manifest. Nothing was uploaded by this run"})
+		return converge.Outcome{}, converge.Halt(problem.Error{Summary: "a crate is larger than its registry takes", Detail: strings.Join(large, "\n"), Hint: "leave files out with `exclude` or `include` in its manifest. Nothing was uploaded by this run"})
 	}
 	there, differ, err := x.compareIndexes(ctx)
 	if err != nil {
 		return converge.Outcome{}, err
 	}
 	if len(differ) > 0 {
-		return converge.Outcome{}, halt(problem.Error{Summary: "a registry has a version of this release with other bytes", Detail: strings.Join(differ, "\n"),
+		return converge.Outcome{}, converge.Halt(problem.Error{Summary: "a registry has a version of this release with other bytes", Detail: strings.Join(differ, "\n"),
 			Hint: "a published version cannot be replaced: release a new version. Nothing was uploaded by this run"})
 	}
 	return converge.DoneBecause(fmt.Sprintf("%d versions are in an index already, with our checksums; none differs", there)), nil
@@ -220,7 +220,7 @@ func (x *steps) compareDraft() error {
 	if l.Bill != nil && l.Authentic {
 		for _, c := range l.Bill.Crates {
 			if ours := x.bill.SameBytes(c.Name, c.SHA256); ours < 0 {
-				return halt(problem.Error{Summary: fmt.Sprintf("packaging %s %s again gave other bytes than the bill of the first run", c.Name, c.Version),
+				return converge.Halt(problem.Error{Summary: fmt.Sprintf("packaging %s %s again gave other bytes than the bill of the first run", c.Name, c.Version),
 					Detail: "the draft lacks: " + strings.Join(l.Missing, ", "), Hint: "package with the toolchain that the bill names (" + l.Bill.Cargo + "), or delete the draft if nothing of it was published"})
 			}
 		}
@@ -231,7 +231,7 @@ func (x *steps) compareDraft() error {
 			if c == nil || !a.Whole || a.SHA256 == "" || a.SHA256 == c.SHA256 {
 				continue
 			}
-			return halt(problem.Error{Summary: fmt.Sprintf("the release holds %s with other bytes than the tagged commit gives", a.Name),
+			return converge.Halt(problem.Error{Summary: fmt.Sprintf("the release holds %s with other bytes than the tagged commit gives", a.Name),
 				Detail: fmt.Sprintf("commit   sha256 %s\nrelease  sha256 %s\nbill     %s", c.SHA256, a.SHA256, l.Reason),
 				Hint:   "somebody changed the draft, or it was made with another toolchain: look at who wrote it, then delete it"})
 		}
@@ -265,7 +265,7 @@ func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outco
 	reg, name := step.Args["registry"], step.Args["crate"]
 	entry := x.bill.Bound(name, reg)
 	if entry == nil {
-		return converge.Outcome{}, halt(problem.Error{Summary: fmt.Sprintf("the bill has no %s for %s", name, reg), Hint: "the bill and the plan come from different commits: delete the draft and run again"})
+		return converge.Outcome{}, converge.Halt(problem.Error{Summary: fmt.Sprintf("the bill has no %s for %s", name, reg), Hint: "the bill and the plan come from different commits: delete the draft and run again"})
 	}
 	if !x.justLooked(reg, name) {
 		seen, err := x.seen(ctx, reg, *entry)
@@ -349,7 +349,7 @@ func (x *steps) upload(ctx context.Context, reg, file string, c release.BillCrat
 		return registry.Receipt{}, err
 	}
 	if crate.SHA256 != c.SHA256 || crate.Name != c.Name || crate.Version != c.Version {
-		return registry.Receipt{}, halt(problem.Error{Summary: fmt.Sprintf("%s is not what the bill says", c.Asset),
+		return registry.Receipt{}, converge.Halt(problem.Error{Summary: fmt.Sprintf("%s is not what the bill says", c.Asset),
 			Detail: fmt.Sprintf("bill  %s %s sha256 %s\nfile  %s %s sha256 %s", c.Name, c.Version, c.SHA256, crate.Name, crate.Version, crate.SHA256)})
 	}
 	return client.Publish(ctx, crate)
@@ -371,7 +371,7 @@ func (x *steps) seen(ctx context.Context, reg string, c release.BillCrate) (bool
 	}
 	if entry.Checksum != c.SHA256 {
 		f := release.DifferentBytes(reg, c.Name, c.Version, c.SHA256, entry.Checksum)
-		return false, halt(problem.Error{Summary: f.Summary, Detail: f.Detail, Hint: f.Hint})
+		return false, converge.Halt(problem.Error{Summary: f.Summary, Detail: f.Detail, Hint: f.Hint})
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -415,12 +415,12 @@ func (x *steps) crateFile(ctx context.Context, c release.BillCrate) (string, err
 	if ok {
 		return path, nil
 	}
-	asset, err := x.findAsset(ctx, c.Asset)
+	asset, err := x.rel.Asset(ctx, c.Asset)
 	if err != nil {
 		return "", err
 	}
 	if asset == nil {
-		return "", halt(problem.Error{Summary: fmt.Sprintf("the draft lacks %s", c.Asset), Hint: "it was there when the run began: somebody deletes assets; run again"})
+		return "", converge.Halt(problem.Error{Summary: fmt.Sprintf("the draft lacks %s", c.Asset), Hint: "it was there when the run began: somebody deletes assets; run again"})
 	}
 	body, err := x.world.Forge.DownloadAsset(ctx, *asset)
 	if err != nil {
@@ -450,25 +450,18 @@ func (x *steps) save(body io.Reader, c release.BillCrate) (string, error) {
 		f.Close()
 	}
 	if err != nil {
-		return "", &transient{fmt.Errorf("download %s: %w", c.Asset, err)}
+		return "", converge.Again(fmt.Errorf("download %s: %w", c.Asset, err))
 	}
 	sum, size, err := artifact.Sum(path)
 	if err != nil {
 		return "", err
 	}
 	if size < c.Size {
-		return "", &transient{fmt.Errorf("download %s: %d of %d bytes arrived", c.Asset, size, c.Size)}
+		return "", converge.Again(fmt.Errorf("download %s: %d of %d bytes arrived", c.Asset, size, c.Size))
 	}
 	if sum != c.SHA256 {
-		return "", halt(problem.Error{Summary: fmt.Sprintf("the draft's %s has other bytes than the bill says", c.Asset), Detail: fmt.Sprintf("bill   sha256 %s\ndraft  sha256 %s", c.SHA256, sum),
+		return "", converge.Halt(problem.Error{Summary: fmt.Sprintf("the draft's %s has other bytes than the bill says", c.Asset), Detail: fmt.Sprintf("bill   sha256 %s\ndraft  sha256 %s", c.SHA256, sum),
 			Hint: "somebody changed the draft: look at who wrote it, delete it, and run again"})
 	}
 	return path, nil
 }
-
-// transient is a broken transfer: the step may be tried again.
-type transient struct{ error }
-
-func (transient) Retryable() bool      { return true }
-func (transient) RetryTime() time.Time { return time.Time{} }
-func (t transient) Unwrap() error      { return t.error }
