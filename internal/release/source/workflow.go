@@ -1,9 +1,10 @@
 package source
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
@@ -26,6 +27,8 @@ type workflow struct {
 	Permissions any            `yaml:"permissions"`
 	Concurrency any            `yaml:"concurrency"`
 	Jobs        map[string]job `yaml:"jobs"`
+
+	file *ast.File // where everything stands
 }
 
 type job struct {
@@ -54,7 +57,7 @@ func FindWorkflow(files []WorkflowFile, configured string) (release.Workflow, []
 		w, err := parseWorkflow(f.Content)
 		if err != nil {
 			if f.Name == configured {
-				return release.Workflow{File: f.Name}, []release.Finding{{Rule: "workflow-lint", Severity: release.Stop, Summary: "the release workflow cannot be read", Detail: err.Error(), File: workflowPath(f.Name)}}
+				return release.Workflow{File: f.Name}, []release.Finding{unreadable(f.Name, err)}
 			}
 			continue
 		}
@@ -94,12 +97,137 @@ func (w workflow) rank(name string) int {
 	return 0
 }
 
+// maxNodes bounds what a workflow file may grow to when its aliases are written out.
+const maxNodes = 200_000
+
 func parseWorkflow(content []byte) (workflow, error) {
 	var w workflow
 	if len(content) > maxWorkflow {
 		return w, fmt.Errorf("the file has %d bytes", len(content))
 	}
-	return w, yaml.Unmarshal(content, &w)
+	if deep(content) {
+		return w, errors.New("it is nested deeper than any workflow")
+	}
+	file, err := parser.ParseBytes(content, 0)
+	if err != nil {
+		return w, err
+	}
+	var n nodes
+	for _, doc := range file.Docs {
+		n.count(doc.Body)
+	}
+	if n.total > maxNodes {
+		return w, errors.New("its aliases stand for more than any workflow holds")
+	}
+	if err := yaml.Unmarshal(content, &w); err != nil {
+		return w, err
+	}
+	w.file = file
+	return w, nil
+}
+
+// maxDepth bounds nesting, for which the parser needs time and stack. Scripts may leave some brackets open.
+const maxDepth = 1000
+
+// deep reports whether a file opens more brackets, or more lists in one line, than any workflow needs.
+func deep(content []byte) bool {
+	open, dashes := 0, 0
+	for _, c := range content {
+		switch c {
+		case '[', '{':
+			open++
+		case ']', '}':
+			open = max(0, open-1)
+		case '-', '?':
+			dashes++
+		case '\n':
+			dashes = 0
+		}
+		if open > maxDepth || dashes > maxDepth {
+			return true
+		}
+	}
+	return false
+}
+
+// nodes counts what a document holds once each alias is replaced by what it stands for.
+type nodes struct {
+	total   int
+	anchors map[string]int
+}
+
+func (n *nodes) count(node ast.Node) {
+	if n.total++; n.total > maxNodes {
+		return
+	}
+	switch node := node.(type) {
+	case *ast.MappingNode:
+		for _, v := range node.Values {
+			n.count(v)
+		}
+	case *ast.MappingValueNode:
+		n.count(node.Key)
+		n.count(node.Value)
+	case *ast.SequenceNode:
+		for _, v := range node.Values {
+			n.count(v)
+		}
+	case *ast.TagNode:
+		n.count(node.Value)
+	case *ast.AnchorNode:
+		before := n.total
+		n.count(node.Value)
+		if n.anchors == nil {
+			n.anchors = map[string]int{}
+		}
+		n.anchors[node.Name.String()] = n.total - before
+	case *ast.AliasNode:
+		n.total += n.anchors[node.Value.String()] // 0 for one that stands for itself, which the decoder refuses
+	}
+}
+
+// unreadable is the finding about a file that is no workflow.
+func unreadable(name string, err error) release.Finding {
+	f := release.Finding{Rule: "workflow-lint", Severity: release.Stop, Summary: "the release workflow cannot be read", Detail: err.Error(), File: workflowPath(name)}
+	var at yaml.Error
+	if errors.As(err, &at) && at.GetToken() != nil {
+		f.Line = at.GetToken().Position.Line
+	}
+	return f
+}
+
+// line returns the line of a key, given by the keys above it; of the last key that is there where not all are.
+func (w workflow) line(keys ...string) int {
+	line := 0
+	if w.file == nil || len(w.file.Docs) == 0 {
+		return line
+	}
+	node := w.file.Docs[0].Body
+	for _, key := range keys {
+		if a, ok := node.(*ast.AnchorNode); ok {
+			node = a.Value
+		}
+		var values []*ast.MappingValueNode
+		switch m := node.(type) {
+		case *ast.MappingNode:
+			values = m.Values
+		case *ast.MappingValueNode:
+			values = []*ast.MappingValueNode{m}
+		}
+		i := slices.IndexFunc(values, func(v *ast.MappingValueNode) bool { return keyOf(v) == key })
+		if i < 0 {
+			return line
+		}
+		line, node = values[i].Key.GetToken().Position.Line, values[i].Value
+	}
+	return line
+}
+
+func keyOf(v *ast.MappingValueNode) string {
+	if s, ok := v.Key.(*ast.StringNode); ok {
+		return s.Value
+	}
+	return v.Key.String()
 }
 
 func (w workflow) hasTrigger(name string) bool {
@@ -124,16 +252,16 @@ func LintWorkflow(f WorkflowFile) []release.Finding {
 	path := workflowPath(f.Name)
 	w, err := parseWorkflow(f.Content)
 	if err != nil {
-		return []release.Finding{{Rule: "workflow-lint", Severity: release.Stop, Summary: "the release workflow cannot be read", Detail: err.Error(), File: path}}
+		return []release.Finding{unreadable(f.Name, err)}
 	}
 	var out []release.Finding
 	if !w.hasTrigger("workflow_dispatch") {
-		out = append(out, release.Finding{Rule: "workflow-lint", Severity: release.Stop, File: path, Line: lineOf(f.Content, "on:"), Summary: "the release workflow cannot be started: it has no `workflow_dispatch` trigger",
+		out = append(out, release.Finding{Rule: "workflow-lint", Severity: release.Stop, File: path, Line: w.line("on"), Summary: "the release workflow cannot be started: it has no `workflow_dispatch` trigger",
 			Detail: "a branch pushed with GITHUB_TOKEN starts no workflow", Hint: "add `workflow_dispatch:` under `on:`"})
 	}
 	out = append(out, lintPermissions(w, f)...)
 	out = append(out, lintConcurrency(w, f)...)
-	return append(out, lintConditions(f)...)
+	return append(out, lintConditions(w, f)...)
 }
 
 func lintPermissions(w workflow, f WorkflowFile) []release.Finding {
@@ -145,7 +273,7 @@ func lintPermissions(w workflow, f WorkflowFile) []release.Finding {
 			return nil
 		}
 	}
-	return []release.Finding{{Rule: "workflow-lint", Severity: release.Warn, File: workflowPath(f.Name), Line: lineOf(f.Content, "permissions:"), Summary: "no job of the release workflow has `contents: write`",
+	return []release.Finding{{Rule: "workflow-lint", Severity: release.Warn, File: workflowPath(f.Name), Line: w.line("permissions"), Summary: "no job of the release workflow has `contents: write`",
 		Detail: "a release and its assets cannot be made with the default token where the repository's default is read-only", Hint: "add `permissions: {contents: write}` to the release job"}}
 }
 
@@ -161,7 +289,7 @@ func canWrite(permissions any, what string) bool {
 
 func lintConcurrency(w workflow, f WorkflowFile) []release.Finding {
 	var out []release.Finding
-	check := func(c any, where string) {
+	check := func(c any, where string, keys ...string) {
 		var cancels, queued bool
 		switch c := c.(type) {
 		case nil:
@@ -169,7 +297,7 @@ func lintConcurrency(w workflow, f WorkflowFile) []release.Finding {
 		case map[string]any:
 			cancels, queued = fmt.Sprint(c["cancel-in-progress"]) != "<nil>" && c["cancel-in-progress"] != false, c["queue"] == "max"
 		}
-		finding := release.Finding{Rule: "workflow-lint", Severity: release.Warn, File: workflowPath(f.Name), Line: lineOf(f.Content, "concurrency:"), Hint: "set `queue: max` and leave `cancel-in-progress` out"}
+		finding := release.Finding{Rule: "workflow-lint", Severity: release.Warn, File: workflowPath(f.Name), Line: w.line(keys...), Hint: "set `queue: max` and leave `cancel-in-progress` out"}
 		switch {
 		case cancels:
 			finding.Summary = "the concurrency group" + where + " cancels a release that is running"
@@ -180,28 +308,26 @@ func lintConcurrency(w workflow, f WorkflowFile) []release.Finding {
 		}
 		out = append(out, finding)
 	}
-	check(w.Concurrency, "")
+	check(w.Concurrency, "", "concurrency")
 	names := make([]string, 0, len(w.Jobs))
 	for name := range w.Jobs {
 		names = append(names, name)
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		check(w.Jobs[name].Concurrency, " of job "+name)
+		check(w.Jobs[name].Concurrency, " of job "+name, "jobs", name, "concurrency")
 	}
 	return out
 }
 
 // lintConditions finds `if: ${{ a }} || ${{ b }}`: text outside of the expression makes a non-empty string, which is
 // always true. It reads the file's syntax tree, since only that knows lines.
-func lintConditions(f WorkflowFile) []release.Finding {
-	file, err := parser.ParseBytes(f.Content, 0)
-	if err != nil {
-		return nil // reported by the caller's decoding
-	}
+func lintConditions(w workflow, f WorkflowFile) []release.Finding {
 	v := conditions{path: workflowPath(f.Name)}
-	for _, doc := range file.Docs {
-		ast.Walk(&v, doc.Body)
+	for _, doc := range w.file.Docs {
+		if doc.Body != nil {
+			ast.Walk(&v, doc.Body)
+		}
 	}
 	return v.out
 }
@@ -215,7 +341,14 @@ var wholeExpression = regexp.MustCompile(`(?s)^\$\{\{.*\}\}$`)
 
 func (v *conditions) Visit(n ast.Node) ast.Visitor {
 	m, ok := n.(*ast.MappingValueNode)
-	if !ok || m.Key.String() != "if" || m.Value == nil {
+	if !ok || m.Value == nil {
+		return v
+	}
+	switch keyOf(m) {
+	case "if":
+	case "with", "env", "outputs", "inputs", "secrets": // names that the user chooses
+		return nil
+	default:
 		return v
 	}
 	text := strings.TrimSpace(scalar(m.Value))
@@ -235,13 +368,4 @@ func scalar(n ast.Node) string {
 		return n.Value.Value
 	}
 	return n.String()
-}
-
-func lineOf(content []byte, key string) int {
-	for i, line := range bytes.Split(content, []byte("\n")) {
-		if bytes.HasPrefix(bytes.TrimSpace(line), []byte(key)) {
-			return i + 1
-		}
-	}
-	return 0
 }

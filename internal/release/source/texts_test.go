@@ -1,0 +1,166 @@
+package source
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/tagboat/tagboat/internal/release"
+)
+
+var update = flag.Bool("update", false, "write the wanted texts of testdata anew")
+
+// golden compares the last section of every file that matches with what do makes of the others.
+func golden(t *testing.T, glob string, do func(*testing.T, *txtar.Archive) string) {
+	files, err := filepath.Glob(glob)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %d files, %v", glob, len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			a, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := &a.Files[len(a.Files)-1]
+			if want.Name != "want" {
+				t.Fatalf("the last section is %q", want.Name)
+			}
+			a.Files = a.Files[:len(a.Files)-1]
+			got := do(t, a)
+			if diff := cmp.Diff(string(want.Data), got); diff != "" && !*update {
+				t.Errorf("(-want +got; go test ./internal/release/source -update writes it anew)\n%s", diff)
+			}
+			if *update {
+				a.Files = append(a.Files, txtar.File{Name: "want", Data: []byte(got)})
+				if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// TestChangelogSections reads sections: the file, then the versions that are asked for, one in each line.
+func TestChangelogSections(t *testing.T) {
+	golden(t, "testdata/changelog/*.txtar", func(t *testing.T, a *txtar.Archive) string {
+		var b strings.Builder
+		for _, line := range strings.Fields(string(a.Files[1].Data)) {
+			version, twoPart := strings.CutSuffix(line, "/two-part")
+			section, found := ChangelogSection(string(a.Files[0].Data), version, twoPart)
+			fmt.Fprintf(&b, "== %s found %v\n", line, found)
+			if section != "" {
+				b.WriteString(section + "\n")
+			}
+		}
+		return b.String()
+	})
+}
+
+func TestChangelogForms(t *testing.T) {
+	for _, test := range []struct {
+		name, text, want string
+		found            bool
+	}{
+		{"nothing", "", "", false},
+		{"line ends of Windows", "# Changelog\r\n\r\n## [1.0.0]\r\n\r\n- x\r\n- y\r\n\r\n## [0.9.0]\r\n- z\r\n", "- x\n- y", true},
+		{"a byte order mark", "\ufeff## 1.0.0\n- x\n", "- x", true},
+		{"the last line without its end", "## 1.0.0\n- x", "- x", true},
+		{"a heading alone", "## 1.0.0", "", true},
+		{"only a longer version", "## 1.0.0-rc.1\n- x\n## 11.0.0\n- y\n## 1.0.01\n- z\n", "", false},
+		{"four signs are no version heading", "#### 1.0.0\n- x\n", "", false},
+		{"a version in a sentence", "Since 1.0.0 all is well.\n", "", false},
+		{"indented", "    ## 1.0.0\n- x\n", "", false},
+	} {
+		section, found := ChangelogSection(test.text, "1.0.0", false)
+		if section != test.want || found != test.found {
+			t.Errorf("%s: %q, %v; want %q, %v", test.name, section, found, test.want, test.found)
+		}
+	}
+}
+
+// TestWorkflows finds and lints the release workflow among the files of a case. A first line "file: NAME" is the
+// configured name.
+func TestWorkflows(t *testing.T) {
+	golden(t, "testdata/workflow/*.txtar", func(t *testing.T, a *txtar.Archive) string {
+		configured, _, _ := strings.Cut(string(a.Comment), "\n")
+		configured, ok := strings.CutPrefix(configured, "file: ")
+		if !ok {
+			configured = ""
+		}
+		var files []WorkflowFile
+		for _, f := range a.Files {
+			files = append(files, WorkflowFile{Name: f.Name, Content: f.Data})
+		}
+		found, findings := FindWorkflow(files, configured)
+		for _, f := range files {
+			if f.Name == found.File {
+				findings = append(findings, LintWorkflow(f)...)
+			}
+		}
+		var b strings.Builder
+		fmt.Fprintf(&b, "file %q dispatch %v\n", found.File, found.Dispatch)
+		for _, f := range findings {
+			fmt.Fprintf(&b, "%s %s:%d: %s\n", f.Severity, f.File, f.Line, f.Summary)
+			if strings.HasPrefix(f.Detail, "if: ") {
+				fmt.Fprintf(&b, "  %s\n", f.Detail)
+			}
+		}
+		return b.String()
+	})
+}
+
+// TestHostileWorkflows must end soon, whatever a file says.
+func TestHostileWorkflows(t *testing.T) {
+	bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+	for i := range 30 {
+		bomb += fmt.Sprintf("a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 9), ", "))
+	}
+	const head = "on: workflow_dispatch\npermissions: write-all\n"
+	for name, content := range map[string]string{
+		"aliases of aliases":   head + bomb + "jobs: {a: {if: *a30, steps: *a30}}\n",
+		"the bomb as a step":   head + "x:\n  " + strings.ReplaceAll(strings.TrimSpace(bomb), "\n", "\n  ") + "\njobs: {a: {steps: [{with: {a: *a30}}]}}\n",
+		"an alias of itself":   head + "jobs: &j {a: {steps: [{with: {b: *j}}]}}\n",
+		"merges of itself":     head + "jobs: &j\n  <<: *j\n  a: {}\n",
+		"merges of merges":     head + "a: &a {x: 1}\nb: &b {<<: [*a, *a, *a]}\njobs: {j: {<<: [*b, *b]}}\n",
+		"no such anchor":       head + "jobs: *nowhere\n",
+		"deep":                 head + "jobs: " + strings.Repeat("[", 20000) + "\n",
+		"deep lists in a line": head + "jobs:\n  " + strings.Repeat("- ", 50000) + "\n",
+		"deep questions":       head + "jobs:\n  " + strings.Repeat("? ", 50000) + "\n",
+		"deep maps":            head + "jobs: " + strings.Repeat("{a: ", 20000) + "\n",
+		"huge":                 head + "jobs: {}\n#" + strings.Repeat("x", 2<<20),
+		"many keys":            head + "jobs:\n" + strings.Repeat("  a: {}\n", 20000),
+		"not text":             "\x00\x01\xff\xfe",
+		"nothing":              "",
+		"a list":               "- a\n- b\n",
+		"tabs":                 "on:\n\tworkflow_dispatch:\n",
+		"numbers for names":    "on: 1\njobs: {1: {steps: [{uses: 1, run: 2, with: {command: 3}}]}}\n",
+		"two documents":        head + "jobs: {}\n---\njobs: {a: {if: \"${{ x }} y\"}}\n",
+		"a step that is none":  head + "jobs: {a: {steps: [null, {uses: null}]}}\n",
+		"jobs that are none":   head + "jobs: null\n",
+		"steps that are a map": head + "jobs: {a: {steps: {uses: x}}}\n",
+	} {
+		done := make(chan []release.Finding, 1)
+		go func() {
+			f := WorkflowFile{Name: "release.yml", Content: []byte(content)}
+			_, found := FindWorkflow([]WorkflowFile{f}, "release.yml")
+			done <- append(found, LintWorkflow(f)...)
+		}()
+		began := time.Now()
+		select {
+		case <-done:
+			if d := time.Since(began); d > 3*time.Second {
+				t.Errorf("%s: read in %s", name, d)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: still reading", name)
+		}
+	}
+}
