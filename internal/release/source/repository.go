@@ -272,7 +272,27 @@ func (r *Repository) judge(c *release.Checkout) {
 		add(c, "sibling-requirement", w.Siblings(""))
 	}
 	add(c, "manifest-lint", cargo.Lint(w, w.Registries))
+	add(c, "manifest-lint", twoAddresses(w.Registries, r.config.Registries))
 	add(c, "lock-current", w.LockFindings())
+}
+
+// twoAddresses finds registries that cargo's configuration and tagboat.toml place at different indexes: the packaged
+// manifests then name another registry than people's own builds use.
+func twoAddresses(cargos map[string]string, ours map[string]config.Registry) []cargo.Finding {
+	names := make([]string, 0, len(cargos))
+	for name := range cargos {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	var out []cargo.Finding
+	for _, name := range names {
+		if r, ok := ours[name]; ok && name != cargo.CratesIO && r.Index != "" && r.Index != cargos[name] {
+			out = append(out, cargo.Finding{Rule: "registry-index", Warn: true, Summary: fmt.Sprintf("registry %s has two addresses", name),
+				Detail: fmt.Sprintf(".cargo/config.toml  %s\n%s        %s", cargos[name], config.File, r.Index),
+				Hint:   "the packages name the one in " + config.File + ": write the same in both, or in one of them only", At: cargo.Position{File: config.File}})
+		}
+	}
+	return out
 }
 
 func add(c *release.Checkout, rule string, found []cargo.Finding) {
