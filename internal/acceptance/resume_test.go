@@ -394,3 +394,33 @@ func TestSwappedDraftIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// Without --detach the first half follows the workflow to its end and tells how it went.
+func TestFirstHalfFollows(t *testing.T) {
+	for _, conclusion := range []string{"success", "failure"} {
+		t.Run(conclusion, func(t *testing.T) {
+			t.Parallel()
+			second := make(chan *run, 1)
+			w := hyperlight(t, nil, func(context.Context, githubtwin.Dispatch) string {
+				if conclusion != "success" {
+					return conclusion
+				}
+				if err := (<-second).cmd.Run(); err != nil {
+					t.Errorf("the release workflow: %v", err)
+				}
+				return conclusion
+			})
+			second <- newRun(t.Context(), t, w, nil, "release", "--branch", branch)
+			first := newRun(t.Context(), t, w, nil, "release", "--tag", tag)
+			if conclusion == "success" {
+				first.must(t, 0)
+				finished(t, w)
+				return
+			}
+			r := first.must(t, 1)
+			if len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Summary, "ended with failure") || !strings.Contains(r.Problems[0].Detail, "/actions/runs/") {
+				t.Errorf("problems: %+v", r.Problems)
+			}
+		})
+	}
+}
