@@ -58,7 +58,8 @@ func (r *Repository) Publish(ctx context.Context, order observe.PackageOrder, to
 // https://doc.rust-lang.org/cargo/reference/config.html#credentials
 func (r *Repository) credentials(registry string, token secret.Value) (string, error) {
 	entry := map[string]string{"token": token.Reveal()}
-	file := map[string]any{"registries": map[string]any{registry: entry}}
+	// A registry that is defined by environment has the name that cargo makes of the variable.
+	file := map[string]any{"registries": map[string]any{registry: entry, strings.ToLower(envName(registry)): entry}}
 	if registry == cargo.CratesIO {
 		file = map[string]any{"registry": entry}
 	}

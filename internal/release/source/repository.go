@@ -323,7 +323,7 @@ func (r *Repository) readTexts(c *release.Checkout) error {
 		c.Changelog = release.Changelog{Path: name}
 		c.Changelog.Section, c.Changelog.Found = ChangelogSection(string(text), c.Tag.Version, r.config.Tags.TwoPart)
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read changelog: %w", err)
+		return unreadableFile("the changelog", name, err)
 	}
 	files, err := workflowFiles(root)
 	if err != nil {
@@ -337,6 +337,12 @@ func (r *Repository) readTexts(c *release.Checkout) error {
 		}
 	}
 	return nil
+}
+
+// unreadableFile is the problem that a file of the commit is there and cannot be read: a folder, or a link that leads
+// out of the repository.
+func unreadableFile(what, name string, err error) error {
+	return &problem.Error{Kind: problem.Stopped, Summary: what + " cannot be read", Detail: err.Error(), File: name, Hint: "it must be a file of the repository, or a link to one"}
 }
 
 // readNotes puts the text of notes_file where a text in tagboat.toml would stand.
@@ -368,7 +374,7 @@ func workflowFiles(root *os.Root) ([]WorkflowFile, error) {
 		}
 		text, err := root.ReadFile(filepath.Join(".github", "workflows", e.Name()))
 		if err != nil {
-			return nil, fmt.Errorf("read workflow %s: %w", e.Name(), err)
+			return nil, unreadableFile("a workflow", workflowPath(e.Name()), err)
 		}
 		out = append(out, WorkflowFile{Name: e.Name(), Content: text})
 	}
