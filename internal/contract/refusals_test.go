@@ -153,7 +153,7 @@ func TestDenied(t *testing.T) {
 			"dispatch":       func() error { _, err := r.Dispatch(ctx, "release.yml", "main", inputs); return err },
 		}
 		for name, call := range writes {
-			e := want(t, name+" with token "+token, call(), "denied")
+			e := want(t, name+" as "+who(token), call(), "denied")
 			if token == reader && !strings.Contains(e.Accepted, "=write") {
 				t.Errorf("%s: got accepted permissions %q", name, e.Accepted)
 			}
@@ -194,15 +194,15 @@ func TestRateLimits(t *testing.T) {
 			ctx := t.Context()
 			w := newWorld(t, githubtwin.Config{Limits: githubtwin.Limits{PerHour: 6, WritesPerMinute: 2, SecondaryStatus: status}})
 			c := w.client(t, writer)
-			for i, class := range []string{"ok", "ok", "rate limited"} {
+			for i, meaning := range []string{"ok", "ok", "rate limited"} {
 				err := second(c.CreateDraft(ctx, forge.DraftRequest{Tag: fmt.Sprintf("v%d", i)}))
-				if e := want(t, "create draft", err, class); err != nil && (e.Status != status || time.Until(e.RetryAt) <= 0 || time.Until(e.RetryAt) > 2*time.Minute) {
+				if e := want(t, "create draft", err, meaning); err != nil && (e.Status != status || time.Until(e.RetryAt) <= 0 || time.Until(e.RetryAt) > 2*time.Minute) {
 					t.Errorf("got status %d and retry at %s, want %d within two minutes", e.Status, e.RetryAt, status)
 				}
 			}
-			for _, class := range []string{"ok", "ok", "ok", "rate limited"} {
+			for _, meaning := range []string{"ok", "ok", "ok", "rate limited"} {
 				err := second(c.Repository(ctx))
-				if e := want(t, "repository", err, class); err != nil && (time.Until(e.RetryAt) < 50*time.Minute || time.Until(e.RetryAt) > 70*time.Minute) {
+				if e := want(t, "repository", err, meaning); err != nil && (time.Until(e.RetryAt) < 50*time.Minute || time.Until(e.RetryAt) > 70*time.Minute) {
 					t.Errorf("got retry at %s, want in an hour", e.RetryAt)
 				}
 			}

@@ -60,6 +60,7 @@ var branches = map[string]string{"main": "third", "side": "side"}
 // world is an embedded GitHub whose every exchange is held against the description.
 type world struct {
 	twin    *githubtwin.Twin
+	store   *gitstore.Memory
 	url     string
 	commits map[string]string // name -> id
 }
@@ -68,7 +69,7 @@ type world struct {
 func newWorld(t *testing.T, cfg githubtwin.Config) *world {
 	t.Helper()
 	store := gitstore.NewMemory()
-	w := &world{commits: map[string]string{}}
+	w := &world{store: store, commits: map[string]string{}}
 	for _, c := range history {
 		var parents []string
 		for _, p := range c.parents {
@@ -143,10 +144,10 @@ func class(err error) string {
 }
 
 // want holds the class of an outcome.
-func want(t *testing.T, what string, err error, class_ string) *forge.Error {
+func want(t *testing.T, what string, err error, meaning string) *forge.Error {
 	t.Helper()
-	if got := class(err); got != class_ {
-		t.Errorf("%s: got %s (%v), want %s", what, got, err, class_)
+	if got := class(err); got != meaning {
+		t.Errorf("%s: got %s (%v), want %s", what, got, err, meaning)
 	}
 	var e *forge.Error
 	if !errors.As(err, &e) {
