@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -42,9 +43,8 @@ func (s goFile) imports() []string {
 	return out
 }
 
-// files walks the repository without what git and tools keep there.
-func files(t *testing.T) []string {
-	t.Helper()
+// listed walks the repository once, without what git and tools keep there.
+var listed = sync.OnceValues(func() ([]string, error) {
 	var out []string
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -63,30 +63,50 @@ func files(t *testing.T) []string {
 		}
 		return nil
 	})
+	return out, err
+})
+
+// files are all files of the repository.
+func files(t *testing.T) []string {
+	t.Helper()
+	out, err := listed()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
-// sources parses every Go file that belongs to a package.
-func sources(t *testing.T) []goFile {
-	t.Helper()
+// parsed holds every Go file that belongs to a package.
+var parsed = sync.OnceValues(func() ([]goFile, error) {
+	names, err := listed()
+	if err != nil {
+		return nil, err
+	}
 	var out []goFile
-	for _, name := range files(t) {
+	for _, name := range names {
 		if path.Ext(name) != ".go" || slices.Contains(strings.Split(name, "/"), "testdata") {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		set := token.NewFileSet()
 		file, err := parser.ParseFile(set, name, text, parser.ParseComments)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		out = append(out, goFile{path: name, text: text, file: file, set: set})
+	}
+	return out, nil
+})
+
+// sources are all Go files of the repository.
+func sources(t *testing.T) []goFile {
+	t.Helper()
+	out, err := parsed()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return out
 }
