@@ -50,6 +50,27 @@ func Notes(s Snapshot, b Bill, generated string) string {
 	return text
 }
 
+// CorrectSums returns notes whose table of crates, where they have one, names the checksums of b. A draft may have been
+// made by a run that never got further, whose packages had other bytes; the rest of its text may be a person's.
+func CorrectSums(notes string, b Bill) string {
+	rows := map[string][]string{} // start of a row -> checksums in the order of the table
+	for _, c := range b.Crates {
+		start := fmt.Sprintf("| %s | %s | `", c.Name, c.Version)
+		rows[start] = append(rows[start], c.SHA256)
+	}
+	lines := strings.Split(notes, "\n")
+	for i, line := range lines {
+		for start, sums := range rows {
+			old, ok := strings.CutPrefix(line, start)
+			if old, ok2 := strings.CutSuffix(strings.TrimRight(old, "\r"), "` |"); ok && ok2 && len(old) == 64 && len(sums) > 0 {
+				lines[i] = strings.Replace(line, old, sums[0], 1)
+				rows[start] = sums[1:]
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 // Public returns the published release with our tag, if there is one.
 func (s Snapshot) Public() *Release {
 	for i, r := range s.Remote.Releases {

@@ -49,7 +49,7 @@ func (x *steps) draft(ctx context.Context) (converge.Outcome, error) {
 		if !rel.Draft {
 			return converge.Already("the release is public: " + rel.HTMLURL), nil
 		}
-		return converge.Already("is there"), nil
+		return x.correctNotes(ctx, rel)
 	}
 	if notes == "" {
 		if notes, err = x.notes(ctx); err != nil {
@@ -66,6 +66,20 @@ func (x *steps) draft(ctx context.Context) (converge.Outcome, error) {
 	}
 	x.rel.Keep(rel)
 	return converge.DoneBecause("made"), nil
+}
+
+// correctNotes lets the text of a draft that is there name the checksums of what this run publishes.
+func (x *steps) correctNotes(ctx context.Context, rel forge.Release) (converge.Outcome, error) {
+	body := release.CorrectSums(rel.Body, x.bill)
+	if body == rel.Body {
+		return converge.Already("is there"), nil
+	}
+	rel, err := x.world.Forge.UpdateRelease(ctx, rel.ID, forge.Update{Tag: rel.Tag, Body: &body})
+	if err != nil {
+		return converge.Outcome{}, draft.Denied(err, "edit the notes of the draft release")
+	}
+	x.rel.Keep(rel)
+	return converge.DoneBecause("is there; its notes named other checksums"), nil
 }
 
 // appeared holds a release that the observation did not see, since a new draft is listed late, against our bytes. Where
