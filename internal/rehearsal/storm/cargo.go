@@ -55,17 +55,28 @@ type parcel struct {
 	files []string
 }
 
-// packing says which bytes a crate has: those for crates.io or those for a registry that manifests must name, of the
-// first packaging or of one with another toolchain.
+// packing says which bytes a crate has: those for crates.io or those for a registry that manifests must name, and whose
+// they are.
 type packing struct {
 	forFeed bool
-	later   bool
+	by      maker
 }
+
+// maker is who packages.
+type maker int
+
+const (
+	asTagged    maker = iota
+	laterOn           // the same commit, with another toolchain
+	byAStranger       // another commit
+	makers
+)
 
 // packAll makes every crate's bytes, for all packings.
 func packAll() (map[packing]map[string]parcel, error) {
 	all := map[packing]map[string]parcel{}
-	for _, p := range []packing{{}, {forFeed: true}, {later: true}, {true, true}} {
+	for i := range 2 * makers {
+		p := packing{forFeed: i%2 == 1, by: i / 2}
 		all[p] = map[string]parcel{}
 		for _, c := range workspace {
 			made, err := packOne(c.name, c.needs, p)
@@ -88,9 +99,7 @@ func packOne(name string, needs []string, p packing) (parcel, error) {
 		}
 	}
 	source := "//! " + name + "\n"
-	if p.later {
-		source += "// packaged by another toolchain\n"
-	}
+	source += []string{"", "// packaged by another toolchain\n", "// somebody else's\n"}[p.by]
 	made := parcel{name: name, files: []string{"Cargo.toml", "src/lib.rs"}}
 	var out bytes.Buffer
 	zip := gzip.NewWriter(&out)
@@ -159,7 +168,7 @@ func (s *source) Checkout(context.Context, release.Request) (release.Checkout, c
 func (s *source) Package(ctx context.Context, order observe.PackageOrder) (*pack.Result, error) {
 	t := s.p.trial
 	s.p.packages(order.Registry.Name)
-	made := t.parcels(order.Registry.Name, s.p.later)
+	made := t.parcels(order.Registry.Name, s.p.maker)
 	out := &pack.Result{Rustc: "rustc 1.95.0 (storm)", Cargo: "cargo 1.95.0 (storm)", Isolation: []string{"storm"}, Verified: true}
 	for _, name := range order.Crates {
 		if order.Progress != nil {

@@ -33,6 +33,9 @@ func TestCases(t *testing.T) {
 		"a draft with other bytes is listed late": {
 			scene: scene{draftLag: 10 * time.Second, drift: 2}, faults: []string{"die after ledger"}, runs: 3, says: "ends: failed; a release of v0.4.0 with other bytes has appeared",
 		},
+		"an empty draft names the checksums of another toolchain": {
+			scene: scene{drift: 2}, faults: []string{"die after draft"}, runs: 2, says: "its notes named other checksums",
+		},
 		"a run dies after each step of the bill": {
 			faults: []string{"github upload-asset bill.next.json: die-after", "github delete-asset bill.json: die-after", "github rename-asset bill.next.json: die-after"}, runs: 4,
 		},

@@ -134,7 +134,9 @@ func (t *trial) start(half release.Half) *process {
 		t.calm.Store(true)
 	}
 	p := &process{trial: t, number: t.processes, half: half, began: time.Now(), seen: map[string]int{}, steps: map[string]string{}, rank: map[string]int{}, packed: map[string]bool{}}
-	p.later = t.scene.drift > 0 && p.number >= t.scene.drift
+	if t.scene.drift > 0 && p.number >= t.scene.drift {
+		p.maker = laterOn
+	}
 	p.complete = t.ledgerComplete(p)
 	return p
 }

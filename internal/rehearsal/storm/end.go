@@ -68,8 +68,8 @@ func (t *trial) inspectUploads() {
 			if u.Token == "by hand" {
 				continue
 			}
-			later := u.SHA256 == t.parcels(registry, true)[u.Name].sum
-			if !later && u.SHA256 != t.parcels(registry, false)[u.Name].sum || later && t.scene.drift == 0 {
+			later := u.SHA256 == t.parcels(registry, laterOn)[u.Name].sum
+			if !later && u.SHA256 != t.parcels(registry, asTagged)[u.Name].sum || later && t.scene.drift == 0 {
 				t.fail("packaged bytes", "%s accepted %s with bytes that were never packaged", registry, u.Name)
 			}
 			generation[later] = u.Name

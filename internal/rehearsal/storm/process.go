@@ -30,7 +30,7 @@ type process struct {
 	number   int
 	half     release.Half
 	began    time.Time
-	later    bool // it packages with another toolchain
+	maker    maker
 	complete bool // the draft held everything when it began
 
 	end  context.CancelCauseFunc

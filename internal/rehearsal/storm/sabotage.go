@@ -94,7 +94,7 @@ func says(req *http.Request, status int, body string) *http.Response {
 
 // entryOf is an index line with our checksum.
 func entryOf(t *trial, registry, crate string) string {
-	return fmt.Sprintf(`{"name":%q,"vers":%q,"deps":[],"cksum":%q,"features":{},"yanked":false}`+"\n", crate, version, t.parcels(registry, false)[crate].sum)
+	return fmt.Sprintf(`{"name":%q,"vers":%q,"deps":[],"cksum":%q,"features":{},"yanked":false}`+"\n", crate, version, t.parcels(registry, asTagged)[crate].sum)
 }
 
 func blindLook(_ *trial, c *call, req *http.Request) (*http.Response, error) {
@@ -142,7 +142,7 @@ func otherBytes(t *trial, c *call, req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	ours, others := t.parcels(c.service, false)[crate].bytes, t.parcels(c.service, true)[crate].bytes
+	ours, others := t.parcels(c.service, asTagged)[crate].bytes, t.parcels(c.service, byAStranger)[crate].bytes
 	head := body[:len(body)-len(ours)-4]
 	size := len(others)
 	swapped := slices.Concat(head, []byte{byte(size), byte(size >> 8), byte(size >> 16), byte(size >> 24)}, others)

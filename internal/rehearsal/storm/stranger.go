@@ -101,7 +101,7 @@ func (t *trial) draft() (githubtwin.Release, bool) {
 func (t *trial) perform(a act, draft githubtwin.Release) {
 	hand := stranger{t, draft}
 	crate := assetOf(workspace[t.dice(len(workspace), "stranger", string(a))].name)
-	forged := t.yard.parcels[packing{later: true}]
+	forged := t.yard.parcels[packing{by: byAStranger}]
 	switch a {
 	case swapCrate:
 		hand.replace(crate, forged[strings.TrimSuffix(crate, "-"+version+".crate")].bytes)

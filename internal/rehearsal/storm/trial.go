@@ -200,7 +200,7 @@ func (t *trial) publishedBefore() error {
 		// Its dependencies must be known to the registry; they are ours.
 		for _, name := range names() {
 			if name == t.scene.foreign {
-				put = append(put, t.yard.parcels[packing{later: true}][name])
+				put = append(put, t.yard.parcels[packing{by: byAStranger}][name])
 				break
 			}
 			put = append(put, t.yard.parcels[packing{}][name])
@@ -228,9 +228,9 @@ func (t *trial) publishedBefore() error {
 	return nil
 }
 
-// parcels are the bytes that packaging gives for a registry; later is packaging with another toolchain.
-func (t *trial) parcels(registry string, later bool) map[string]parcel {
-	return t.yard.parcels[packing{forFeed: registry == feedName && t.scene.feedBytes, later: later}]
+// parcels are the bytes that packaging gives for a registry.
+func (t *trial) parcels(registry string, by maker) map[string]parcel {
+	return t.yard.parcels[packing{forFeed: registry == feedName && t.scene.feedBytes, by: by}]
 }
 
 // dice is a number below n that depends on the seed and on what is asked alone, and not on who asks first.
