@@ -160,8 +160,14 @@ type source struct {
 	p *process
 }
 
-func (s *source) Checkout(context.Context, release.Request) (release.Checkout, config.Config, error) {
-	return s.p.trial.scene.checkout(s.p.trial.commit), s.p.trial.scene.config(), nil
+// Checkout takes the crates from the bill where the release holds them already, as the real source does.
+func (s *source) Checkout(ctx context.Context, _ release.Request, sealed observe.Sealed) (release.Checkout, config.Config, error) {
+	c, cfg := s.p.trial.scene.checkout(s.p.trial.commit), s.p.trial.scene.config()
+	if bill := sealed(ctx, c, cfg); bill != nil {
+		c.Sealed = true
+		c.Crates, c.Indexes = bill.Contents()
+	}
+	return c, cfg, nil
 }
 
 // Package takes as long as a build and writes the crates where they were ordered.

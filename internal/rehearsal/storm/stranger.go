@@ -141,7 +141,11 @@ func (s stranger) do(method, path string, body []byte) {
 	if strings.HasPrefix(path, "/uploads") {
 		target = "http://" + githubHost + path
 	}
-	status, answer := direct(t.github.Handler(), method, target, strangerToken, body)
+	t.mu.Lock()
+	t.handled++
+	hand := fmt.Sprint("Bearer ", byHand, t.handled%hands)
+	t.mu.Unlock()
+	status, answer := direct(t.github.Handler(), method, target, hand, body)
 	if status/100 != 2 {
 		t.fail("rehearsal", "the stranger's %s %s: %d %s", method, path, status, answer)
 	}
