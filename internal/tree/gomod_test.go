@@ -44,3 +44,34 @@ func TestNothingDownloadedIsCommitted(t *testing.T) {
 		t.Errorf("committed:\n%s", out)
 	}
 }
+
+// TestRequirements holds that the direct requirements are those that something here imports, and no others.
+func TestRequirements(t *testing.T) {
+	direct := map[string]bool{}
+	for line := range strings.Lines(read(t, "go.mod")) {
+		if f := strings.Fields(line); strings.HasPrefix(line, "\t") && len(f) == 2 {
+			direct[f[0]] = false
+		}
+	}
+	for _, s := range sources(t) {
+		for _, i := range s.imports() {
+			if first, _, _ := strings.Cut(i, "/"); !strings.Contains(first, ".") {
+				continue
+			}
+			found := false
+			for m := range direct {
+				if i == m || strings.HasPrefix(i, m+"/") {
+					direct[m], found = true, true
+				}
+			}
+			if !found {
+				t.Errorf("%s imports %s, which go.mod does not require directly", s.path, i)
+			}
+		}
+	}
+	for m, used := range direct {
+		if !used {
+			t.Errorf("go.mod requires %s, which nothing imports", m)
+		}
+	}
+}
