@@ -36,6 +36,10 @@ func TestCases(t *testing.T) {
 		"an empty draft names the checksums of another toolchain": {
 			scene: scene{drift: 2}, faults: []string{"die after draft"}, runs: 2, says: "its notes named other checksums",
 		},
+		"a run that need not replace the bill dies while it does": {
+			// It packages again since the draft is listed late; the bill that it wants to replace is sealed.
+			scene: scene{draftLag: 30 * time.Second}, faults: []string{"die before release", "github delete-asset bill.json #2: die"}, runs: 3,
+		},
 		"a run dies after each step of the bill": {
 			faults: []string{"github upload-asset bill.next.json: die-after", "github delete-asset bill.json: die-after", "github rename-asset bill.next.json: die-after"}, runs: 4,
 		},

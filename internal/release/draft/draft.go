@@ -185,6 +185,15 @@ func (d *Draft) Remove(ctx context.Context, id int64) error {
 	return nil
 }
 
+// clear removes what a run that ended while it replaced a file has left under another name.
+func (d *Draft) clear(ctx context.Context, name string) error {
+	left, err := d.Asset(ctx, name)
+	if err != nil || left == nil || !d.Release().Draft {
+		return err
+	}
+	return d.Remove(ctx, left.ID)
+}
+
 // Holds reports whether an asset is the file. Where the forge tells no digest the bytes are fetched: a size alone proves
 // nothing.
 func (d *Draft) Holds(ctx context.Context, a forge.Asset, f File) (bool, error) {
@@ -215,8 +224,11 @@ func (d *Draft) Swap(ctx context.Context, f File, next string) (converge.Outcome
 	}
 	if old != nil {
 		same, err := d.Holds(ctx, *old, f)
-		if err != nil || same {
-			return converge.Already("is there with our digest"), err
+		if err != nil {
+			return converge.Outcome{}, err
+		}
+		if same {
+			return converge.Already("is there with our digest"), d.clear(ctx, next)
 		}
 	} else {
 		left, err := d.Asset(ctx, next)
