@@ -478,3 +478,45 @@ func TestRollOff(t *testing.T) {
 		}
 	})
 }
+
+// TestDownload believes no bytes of a draft before they were hashed, and fetches again what arrived in part.
+func TestDownload(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		change  func([]byte) []byte
+		always  bool
+		outcome string
+		says    string
+	}{
+		{"other bytes on the way", func(b []byte) []byte { b[len(b)/2] ^= 1; return b }, true, release.Stopped, "has other bytes than the bill says"},
+		{"more than there is", func(b []byte) []byte { return append(b, 0) }, true, release.Stopped, "has other bytes than the bill says"},
+		{"a part", func(b []byte) []byte { return b[:len(b)/2] }, false, release.Released, ""},
+		{"a part, always", func(b []byte) []byte { return b[:len(b)/2] }, true, release.Failed, "bytes arrived"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := reltest.New(t, reltest.Options{Crates: []reltest.Crate{{Name: "core"}}})
+				size := int64(len(reltest.Pack("core", "1.0.0", "")))
+				done := false
+				r := resumed(t, w, "ledger/", func() {
+					w.Answer(func(resp *http.Response) error {
+						if resp.ContentLength != size || resp.Request.Method != "GET" || done && !test.always {
+							return nil
+						}
+						done = true
+						content, err := io.ReadAll(resp.Body)
+						if err != nil {
+							return err
+						}
+						content = test.change(content)
+						resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(content)), int64(len(content))
+						return nil
+					})
+				})
+				if r.Outcome != test.outcome || !strings.Contains(says(r), test.says) || !done || (uploads(w) > 0) != (test.outcome == release.Released) {
+					t.Errorf("%s, %d uploads, changed %v: %s", r.Outcome, uploads(w), done, says(r))
+				}
+			})
+		})
+	}
+}
