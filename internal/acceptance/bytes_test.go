@@ -127,7 +127,7 @@ func openSource(t *testing.T, w *outside.World, stands map[string]string) (*sour
 			t.Error(err)
 		}
 	})
-	checkout, _, err := src.Checkout(t.Context(), release.Request{})
+	checkout, _, err := src.Checkout(t.Context(), release.Request{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -373,7 +373,7 @@ func (a *app) check(ctx context.Context, t target) error {
 	src := &source.Repository{Repo: repo, Scratch: scratch}
 	defer src.Close()
 	s := release.Snapshot{Schema: release.SnapshotSchema, TakenAt: time.Now().UTC().Truncate(time.Second), Request: release.Request{Tag: t.tag, Half: release.Both}}
-	if s.Checkout, s.Config, err = src.Checkout(ctx, s.Request); err != nil {
+	if s.Checkout, s.Config, err = src.Checkout(ctx, s.Request, nil); err != nil {
 		return err
 	}
 	s.Remote.BranchName = release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)

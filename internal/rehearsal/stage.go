@@ -152,7 +152,7 @@ func (s *Stage) readHead(ctx context.Context) error {
 	defer os.RemoveAll(scratch)
 	source := &source.Repository{Repo: s.Bare, Scratch: scratch}
 	defer source.Close()
-	s.Source, s.Release, err = source.Checkout(ctx, release.Request{})
+	s.Source, s.Release, err = source.Checkout(ctx, release.Request{}, nil)
 	return err
 }
 

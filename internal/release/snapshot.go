@@ -48,7 +48,8 @@ type Snapshot struct {
 type Checkout struct {
 	Tag       Tag               `json:"tag"`
 	Commit    string            `json:"commit"`
-	Crates    []Crate           `json:"crates"` // publishable crates of this release, in publishing order
+	Crates    []Crate           `json:"crates"`           // publishable crates of this release, in publishing order
+	Sealed    bool              `json:"sealed,omitempty"` // the crates are those of an authentic bill: they were judged and packaged before, and cargo was not asked
 	Private   []string          `json:"private,omitempty"`
 	Indexes   map[string]string `json:"indexes,omitempty"` // registry alias -> index, from .cargo/config.toml
 	Changelog Changelog         `json:"changelog"`

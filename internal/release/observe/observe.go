@@ -35,24 +35,33 @@ const parallelLooks = 16
 func Snapshot(ctx context.Context, w World, req release.Request) (release.Snapshot, error) {
 	s := release.Snapshot{Schema: release.SnapshotSchema, TakenAt: time.Now().UTC().Truncate(time.Second), Request: req}
 	var err error
-	if s.Checkout, s.Config, err = w.Source.Checkout(ctx, req); err != nil {
-		return s, err
-	}
+	var past *release.Remote // what is known of the releases before the crates are
 	if w.Forge != nil {
 		s.Repository = w.Forge.Slug()
+	}
+	if s.Checkout, s.Config, err = w.Source.Checkout(ctx, req, func(ctx context.Context, c release.Checkout, cfg config.Config) *release.Bill {
+		past = lookBack(ctx, w, release.Snapshot{Repository: s.Repository, Checkout: c, Config: cfg})
+		if past == nil || !past.Ledger.Complete() {
+			return nil
+		}
+		return past.Ledger.Bill
+	}); err != nil {
+		return s, err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	known := s // the questions below write into s
 	g.Go(func() error {
-		var err error
-		s.Registries, err = observeRegistries(ctx, w, known.Config, known.Checkout)
-		return err
+		return patiently(ctx, func() (err error) {
+			s.Registries, err = observeRegistries(ctx, w, known.Config, known.Checkout)
+			return err
+		})
 	})
 	if w.Forge != nil {
 		g.Go(func() error {
-			var err error
-			s.Remote, err = observeRemote(ctx, w, known)
-			return err
+			return patiently(ctx, func() (err error) {
+				s.Remote, err = observeRemote(ctx, w, known, past)
+				return err
+			})
 		})
 	} else {
 		s.Remote.BranchName = release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)
@@ -62,6 +71,26 @@ func Snapshot(ctx context.Context, w World, req release.Request) (release.Snapsh
 	}
 	s.Artifacts, err = artifact.Find(w.WorkingDir, slices.Concat(s.Config.Release.Artifacts, req.Artifacts))
 	return s, err
+}
+
+// patiently asks again where a service stumbled, a few times within seconds: a plan needs every answer, and one lost
+// answer out of hundreds should not end a run that has not begun. A longer outage is for the person to see.
+func patiently(ctx context.Context, ask func() error) error {
+	for wait := 500 * time.Millisecond; ; wait *= 2 {
+		err := ask()
+		var fault interface {
+			Retryable() bool
+			RetryTime() time.Time
+		}
+		if err == nil || !errors.As(err, &fault) || !fault.Retryable() || time.Until(fault.RetryTime()) > 4*time.Second || wait > 2*time.Second {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(max(wait, time.Until(fault.RetryTime()))):
+		}
+	}
 }
 
 func observeRegistries(ctx context.Context, w World, cfg config.Config, c release.Checkout) ([]release.Registry, error) {
@@ -188,8 +217,25 @@ func forecast(reg registry.Registry, r release.Registry, now time.Time) release.
 	return f
 }
 
-func observeRemote(ctx context.Context, w World, s release.Snapshot) (release.Remote, error) {
-	r := release.Remote{Asked: true, BranchName: release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)}
+// lookBack reads the releases of the tag before anything else. A question that fails is asked again beside the others,
+// where its error can be explained.
+func lookBack(ctx context.Context, w World, s release.Snapshot) *release.Remote {
+	if w.Forge == nil || s.Checkout.Tag.Commit == "" {
+		return nil
+	}
+	var r release.Remote
+	if err := observeReleases(ctx, w, s, &r); err != nil {
+		return nil
+	}
+	return &r
+}
+
+func observeRemote(ctx context.Context, w World, s release.Snapshot, past *release.Remote) (release.Remote, error) {
+	r := release.Remote{}
+	if past != nil {
+		r = *past
+	}
+	r.Asked, r.BranchName = true, release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)
 	g, looks := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		tag, err := w.Forge.Tag(looks, s.Checkout.Tag.Name)
@@ -201,7 +247,9 @@ func observeRemote(ctx context.Context, w World, s release.Snapshot) (release.Re
 		return present(err)
 	})
 	g.Go(func() error { return observeBlockers(looks, w.Forge, s.Config.Blockers.Label, &r) })
-	g.Go(func() error { return observeReleases(looks, w, s, &r) })
+	if past == nil {
+		g.Go(func() error { return observeReleases(looks, w, s, &r) })
+	}
 	// What is wrong with the repository explains what failed beside it, so this question outlives the others.
 	repo, err := w.Forge.Repository(ctx)
 	others := g.Wait()

@@ -20,12 +20,17 @@ import (
 // Source is the repository at the commit of a release.
 type Source interface {
 	// Checkout reads the commit that the request names: a clean clone, its configuration, crates, changelog, workflows.
-	Checkout(ctx context.Context, req release.Request) (release.Checkout, config.Config, error)
+	// It asks sealed, which may be nil, before it asks cargo.
+	Checkout(ctx context.Context, req release.Request, sealed Sealed) (release.Checkout, config.Config, error)
 	// Package packages and verifies crates of that commit for one registry in the build zone.
 	Package(ctx context.Context, order PackageOrder) (*pack.Result, error)
 	// Publish lets cargo itself publish one crate, for publisher = "cargo".
 	Publish(ctx context.Context, order PackageOrder, token secret.Value) error
 }
+
+// Sealed returns the authentic bill of a release that holds every crate of a commit already, nil where there is none. It
+// is asked when the tag, the commit and the configuration of the checkout are known.
+type Sealed func(ctx context.Context, c release.Checkout, cfg config.Config) *release.Bill
 
 // PackageOrder is what to package: crates of the checkout, for one registry.
 type PackageOrder struct {

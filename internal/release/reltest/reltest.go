@@ -367,7 +367,7 @@ func (l *listener) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "
 // source is the commit of the world's release and its crates.
 type source struct{ w *World }
 
-func (s *source) Checkout(context.Context, release.Request) (release.Checkout, config.Config, error) {
+func (s *source) Checkout(context.Context, release.Request, observe.Sealed) (release.Checkout, config.Config, error) {
 	o := s.w.options
 	c := release.Checkout{Tag: release.Tag{Name: s.w.Tag(), Version: o.Version, Commit: s.w.Commit, Annotated: true}, Commit: s.w.Commit,
 		Changelog: release.Changelog{Path: "CHANGELOG.md", Section: "Better.", Found: true}, Indexes: map[string]string{}}

@@ -22,7 +22,7 @@ import (
 // built is a Source of one commit without crates.
 type built struct{ commit string }
 
-func (b built) Checkout(context.Context, release.Request) (release.Checkout, config.Config, error) {
+func (b built) Checkout(context.Context, release.Request, observe.Sealed) (release.Checkout, config.Config, error) {
 	cfg := config.Default()
 	cfg.Release.Rolling.Enabled = true
 	return release.Checkout{Tag: release.Tag{Name: "v0.1.0", Version: "0.1.0"}, Commit: b.commit}, cfg, nil

@@ -103,7 +103,7 @@ func (x *steps) enter(bill *release.Bill, files map[string]string, r release.Reg
 			i = 0
 		}
 		asset := release.CrateAsset(c.Name, c.Version, c.Registries, i)
-		bill.Crates = append(bill.Crates, release.BillCrate{Name: c.Name, Version: c.Version, SHA256: p.SHA256, Size: p.Size, Asset: asset, Files: len(p.Files), Registries: []release.BillRegistry{home}})
+		bill.Crates = append(bill.Crates, release.BillCrate{Name: c.Name, Version: c.Version, SHA256: p.SHA256, Size: p.Size, Asset: asset, Files: len(p.Files), Needs: c.Needs, Registries: []release.BillRegistry{home}})
 		files[asset] = p.Path
 	}
 	return nil

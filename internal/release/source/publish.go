@@ -25,6 +25,9 @@ import (
 func (r *Repository) Publish(ctx context.Context, order observe.PackageOrder, token secret.Value) error {
 	r.publishing.Lock()
 	defer r.publishing.Unlock()
+	if err := r.opened(ctx); err != nil {
+		return err
+	}
 	p, ok := r.workspace.Member(order.Crates[0])
 	if !ok {
 		return fmt.Errorf("publish %s: not in the workspace", order.Crates[0])

@@ -61,7 +61,7 @@ func (r *Repository) Close() error {
 
 // Checkout clones the commit that the request names and reads it. Without a tag and a branch it reads HEAD, for checks
 // before there is a tag; the version is then the crates' own.
-func (r *Repository) Checkout(ctx context.Context, req release.Request) (release.Checkout, config.Config, error) {
+func (r *Repository) Checkout(ctx context.Context, req release.Request, sealed observe.Sealed) (release.Checkout, config.Config, error) {
 	var c release.Checkout
 	cfg, err := r.configAt(ctx, "HEAD")
 	if err != nil {
@@ -81,6 +81,14 @@ func (r *Repository) Checkout(ctx context.Context, req release.Request) (release
 		return c, cfg, unclonable(err, c.Commit)
 	}
 	r.config = cfg
+	if sealed != nil {
+		if bill := sealed(ctx, c, cfg); bill != nil {
+			c.Sealed = true
+			c.Crates, c.Indexes = bill.Contents()
+			err = r.readTexts(&c)
+			return c, r.config, err
+		}
+	}
 	if err := r.open(ctx, &c); err != nil {
 		return c, cfg, err
 	}
@@ -89,6 +97,15 @@ func (r *Repository) Checkout(ctx context.Context, req release.Request) (release
 	}
 	err = r.readTexts(&c)
 	return c, r.config, err
+}
+
+// opened makes the build zone where the checkout needed none.
+func (r *Repository) opened(ctx context.Context) error {
+	if r.workspace != nil {
+		return nil
+	}
+	var again release.Checkout
+	return r.open(ctx, &again)
 }
 
 // unclonable explains a clone that git could not make: of a commit that is here, mostly for want of space.
@@ -316,7 +333,9 @@ func (r *Repository) readTexts(c *release.Checkout) error {
 		return err
 	}
 	name := r.config.Changelog.Path
-	if m, ok := r.workspace.Member(c.Tag.Crate); ok {
+	if r.workspace == nil {
+		// no cargo was asked, and no text is needed
+	} else if m, ok := r.workspace.Member(c.Tag.Crate); ok {
 		name = strings.ReplaceAll(name, "{crate}", m.Dir())
 	}
 	if text, err := root.ReadFile(filepath.FromSlash(path.Clean(name))); err == nil {
@@ -383,6 +402,9 @@ func workflowFiles(root *os.Root) ([]WorkflowFile, error) {
 
 // Package packages crates of the checkout in its build zone.
 func (r *Repository) Package(ctx context.Context, order observe.PackageOrder) (*pack.Result, error) {
+	if err := r.opened(ctx); err != nil {
+		return nil, err
+	}
 	p := r.config.Package
 	indexes := r.indexes()
 	stands, err := r.stands(indexes)

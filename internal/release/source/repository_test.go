@@ -78,7 +78,7 @@ func checkout(t *testing.T, dir string, req release.Request) (*Repository, relea
 			t.Error(err)
 		}
 	})
-	c, _, err := r.Checkout(t.Context(), req)
+	c, _, err := r.Checkout(t.Context(), req, nil)
 	return r, c, err
 }
 
@@ -268,7 +268,7 @@ func TestCheckoutCanceled(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	end()
 	r := &Repository{Repo: repo, Scratch: t.TempDir()}
-	if _, _, err := r.Checkout(ctx, release.Request{Tag: "v53.0"}); err == nil {
+	if _, _, err := r.Checkout(ctx, release.Request{Tag: "v53.0"}, nil); err == nil {
 		t.Error("it was read all the same")
 	}
 	if err := errors.Join(r.Close(), r.Close()); err != nil {
