@@ -161,11 +161,15 @@ type source struct {
 }
 
 // Checkout takes the crates from the bill where the release holds them already, as the real source does.
+// Checkout takes the crates from an authentic bill where there is one, as the real one does, which asks no cargo then.
 func (s *source) Checkout(ctx context.Context, _ release.Request, sealed observe.Sealed) (release.Checkout, config.Config, error) {
-	c, cfg := s.p.trial.scene.checkout(s.p.trial.commit), s.p.trial.scene.config()
-	if bill := sealed(ctx, c, cfg); bill != nil {
-		c.Sealed = true
-		c.Crates, c.Indexes = bill.Contents()
+	t := s.p.trial
+	c, cfg := t.scene.checkout(t.commit), t.scene.config()
+	if sealed != nil {
+		if bill := sealed(ctx, release.Checkout{Tag: c.Tag, Commit: c.Commit}, cfg); bill != nil {
+			c.Sealed, c.Toolchain = true, ""
+			c.Crates, c.Indexes = bill.Contents()
+		}
 	}
 	return c, cfg, nil
 }

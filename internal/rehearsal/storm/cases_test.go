@@ -18,8 +18,8 @@ func TestCases(t *testing.T) {
 		says   string // what one of them says before the last
 	}{
 		"nothing happens": {runs: 1},
-		"the question about blockers is not answered": {
-			faults: []string{"github issues: refuse 500"}, runs: 2, says: "ends: failed; list open issues",
+		"the question about blockers is not answered for a while": {
+			faults: []string{"github issues #1: refuse 500", "github issues #2: refuse 500", "github issues #3: drop", "github issues #4: refuse 503", "github issues #5: refuse 503"}, runs: 2, says: "ends: failed; list open issues",
 		},
 		"a run dies between the new bill and the old one": {
 			faults: []string{"github delete-asset bill.json: die"}, runs: 2,

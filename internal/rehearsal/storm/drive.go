@@ -105,7 +105,14 @@ func (t *trial) pause(ctx context.Context, p *process, r *release.Report) {
 }
 
 // job is the release workflow: a runner that starts the second half, again where the runner was lost.
+// The workflow has a concurrency group that queues, as ours in examples/ have.
 func (t *trial) job(ctx context.Context, d githubtwin.Dispatch) (conclusion string) {
+	select {
+	case t.group <- struct{}{}:
+		defer func() { <-t.group }()
+	case <-ctx.Done():
+		return "cancelled"
+	}
 	for attempt := 0; ; attempt++ {
 		p := t.start(release.Second)
 		report := p.run(ctx, release.Request{Branch: d.Ref, Half: release.Second})

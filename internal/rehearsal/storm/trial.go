@@ -50,6 +50,8 @@ type trial struct {
 	network    *network
 	faults     *fault.Set
 
+	group chan struct{} // the concurrency group of the release workflow
+
 	calm atomic.Bool // the storm is over: no fault happens any more
 	died atomic.Bool // a fault asks for a death; the middleware that sees it knows whose
 
@@ -85,7 +87,7 @@ type outcome struct {
 
 // newTrial makes the world of a scene. It must be called on the virtual clock.
 func newTrial(ctx context.Context, y *yard, s *scene, sabotage []Sabotage) (*trial, error) {
-	t := &trial{yard: y, scene: s, sabotage: sabotage, began: time.Now(), store: gitstore.NewMemory(), registries: map[string]*registrytwin.Twin{}, network: newNetwork(),
+	t := &trial{yard: y, scene: s, sabotage: sabotage, began: time.Now(), store: gitstore.NewMemory(), registries: map[string]*registrytwin.Twin{}, network: newNetwork(), group: make(chan struct{}, 1),
 		calls: map[int64]*call{}, mishaps: map[string]int{}, lags: map[string]time.Duration{}, meddled: map[int]bool{}}
 	t.faults = fault.NewSet(t.scene.faults...)
 	t.faults.OnDie = func() { t.died.Store(true) }
