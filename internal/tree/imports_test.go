@@ -3,6 +3,7 @@ package tree
 import (
 	"go/ast"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -82,7 +83,7 @@ func wrong(r room, imports []string) string {
 
 // TestImportDirection holds the one-way rule for everything but tests.
 func TestImportDirection(t *testing.T) {
-	used := map[string]bool{}
+	used, dirs := map[string]bool{}, map[string]bool{}
 	for _, s := range sources(t) {
 		if s.test() {
 			continue
@@ -92,9 +93,15 @@ func TestImportDirection(t *testing.T) {
 			t.Errorf("%s is in no room: say in internal/tree and docs/architecture.md where it belongs", s.dir())
 			continue
 		}
-		used[r.packages] = true
+		used[r.packages], dirs[s.dir()] = true, true
 		if bad := wrong(r, s.imports()); bad != "" {
 			t.Errorf("%s imports %s: %s", s.path, bad, r.why)
+		}
+	}
+	tour := read(t, "docs/architecture.md")
+	for dir := range dirs {
+		if !regexp.MustCompile(`\b` + path.Base(dir) + `s?\b`).MatchString(tour) {
+			t.Errorf("docs/architecture.md does not name %s", dir)
 		}
 	}
 	for _, r := range rooms {
