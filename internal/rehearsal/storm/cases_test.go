@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
+	"github.com/tagboat/tagboat/internal/rehearsal/scene"
 	"github.com/tagboat/tagboat/internal/release"
 )
 
 // Each case is what a storm found once, cut down to what it takes. They stay when the seeds mean something else.
 func TestCases(t *testing.T) {
 	cases := map[string]struct {
-		scene  scene
+		scene  scene.Scene
 		faults []string
 		runs   int    // how many it takes
 		says   string // what one of them says before the last
@@ -25,20 +26,20 @@ func TestCases(t *testing.T) {
 			faults: []string{"github delete-asset bill.json: die"}, runs: 2,
 		},
 		"a person deletes the draft while it is filled": {
-			scene: scene{meddling: []meddling{{act: dropDraft, process: 1, step: release.KindLedger, after: true}}}, runs: 2, says: "ends: failed; the draft release of v0.4.0 is gone",
+			scene: scene.Scene{Meddling: []scene.Meddling{{Act: scene.DropDraft, Process: 1, Step: release.KindLedger, After: true}}}, runs: 2, says: "ends: failed; the draft release of v0.4.0 is gone",
 		},
 		"a person deletes the bill before the release is public": {
-			scene: scene{pardon: true, meddling: []meddling{{act: dropBill, process: 1, step: release.KindSeal, after: true}}}, runs: 2, says: "ends: stopped; the draft is no longer what the bill says",
+			scene: scene.Scene{Pardon: true, Meddling: []scene.Meddling{{Act: scene.DropBill, Process: 1, Step: release.KindSeal, After: true}}}, runs: 2, says: "ends: stopped; the draft is no longer what the bill says",
 		},
 		"a draft with other bytes is listed late": {
-			scene: scene{draftLag: 10 * time.Second, drift: 2}, faults: []string{"die after ledger"}, runs: 3, says: "ends: failed; a release of v0.4.0 with other bytes has appeared",
+			scene: scene.Scene{DraftLag: 10 * time.Second, Drift: 2}, faults: []string{"die after ledger"}, runs: 3, says: "ends: failed; a release of v0.4.0 with other bytes has appeared",
 		},
 		"an empty draft names the checksums of another toolchain": {
-			scene: scene{drift: 2}, faults: []string{"die after draft"}, runs: 2, says: "its notes named other checksums",
+			scene: scene.Scene{Drift: 2}, faults: []string{"die after draft"}, runs: 2, says: "its notes named other checksums",
 		},
 		"a run that need not replace the bill dies while it does": {
 			// It packages again since the draft is listed late; the bill that it wants to replace is sealed.
-			scene: scene{draftLag: 30 * time.Second}, faults: []string{"die before release", "github delete-asset bill.json #2: die"}, runs: 3,
+			scene: scene.Scene{DraftLag: 30 * time.Second}, faults: []string{"die before release", "github delete-asset bill.json #2: die"}, runs: 3,
 		},
 		"a run dies after each step of the bill": {
 			faults: []string{"github upload-asset bill.next.json: die-after", "github delete-asset bill.json: die-after", "github rename-asset bill.next.json: die-after"}, runs: 4,
@@ -52,13 +53,13 @@ func TestCases(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			s := storm{yard: y, testing: t}
-			c.scene.stormy = 10
+			c.scene.Stormy = 10
 			for _, line := range c.faults {
 				f, err := fault.Parse(line)
 				if err != nil {
 					t.Fatal(err)
 				}
-				c.scene.faults = append(c.scene.faults, f)
+				c.scene.Faults = append(c.scene.Faults, f)
 			}
 			out, err := s.release(t.Context(), &c.scene, true)
 			if err != nil {

@@ -13,7 +13,10 @@ import (
 	"time"
 
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
+	"github.com/tagboat/tagboat/internal/rehearsal/lie"
 	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
+	"github.com/tagboat/tagboat/internal/rehearsal/scene"
+	"github.com/tagboat/tagboat/internal/rehearsal/world"
 )
 
 // callHeader carries a request's number over the wire, so that the service's side knows who asks.
@@ -21,11 +24,9 @@ const callHeader = "Storm-Call"
 
 // call is one request of a process.
 type call struct {
+	lie.Request
 	id      int64
 	process *process
-	key     string // the step that asks; "" is the observation
-	service string
-	op      string // as the fault package names operations
 	entered time.Time
 
 	arrived atomic.Int32 // net/http repeats a GET whose connection was cut
@@ -33,7 +34,7 @@ type call struct {
 }
 
 // name is the call for people.
-func (c *call) name() string { return c.service + " " + c.op }
+func (c *call) name() string { return c.Service + " " + c.Op }
 
 // door is the one way out of a process: every request of its clients goes through it.
 //
@@ -107,36 +108,36 @@ func (t *trial) copyRequest(req *http.Request, body []byte, id int64) (*http.Req
 // describe numbers the request and says who asks for what.
 func (d *door) describe(req *http.Request, body []byte) *call {
 	t := d.p.trial
-	c := &call{process: d.p, entered: time.Now()}
+	c := &call{Request: lie.Request{Run: d.p.number}, process: d.p, entered: time.Now()}
 	probe := *req
 	if body != nil {
 		probe.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	if req.URL.Host == githubHost {
-		c.service, c.op = fault.GitHub, t.github.Op(&probe)
+	if req.URL.Host == world.GitHubHost {
+		c.Service, c.Op = fault.GitHub, t.GitHub.Op(&probe)
 	} else {
-		c.service, c.op = strings.TrimSuffix(req.URL.Host, ".test"), registrytwin.Op(&probe)
+		c.Service, c.Op = strings.TrimSuffix(req.URL.Host, ".test"), registrytwin.Op(&probe)
 	}
 	t.mu.Lock()
 	t.requests++
 	c.id = int64(t.requests)
 	t.calls[c.id] = c
 	t.mu.Unlock()
-	c.key = d.p.stepOf(req.Context(), c.id)
+	c.Key = d.p.stepOf(req.Context(), c.id)
 	return c
 }
 
 // travel is how long the request is on the wire: some milliseconds, and now and then seconds.
 func (c *call) travel() time.Duration {
 	p := c.process
-	who := c.key + "\x00" + c.name()
+	who := c.Key + "\x00" + c.name()
 	p.mu.Lock()
 	p.seen[who]++
 	n := p.seen[who]
 	p.mu.Unlock()
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%d\x00%d\x00%s\x00%d", p.trial.scene.seed, p.number, who, n)
-	x := mix(h.Sum64())
+	fmt.Fprintf(h, "%d\x00%d\x00%s\x00%d", p.trial.Scene.Seed, p.number, who, n)
+	x := scene.Mix(h.Sum64())
 	d := 2*time.Millisecond + time.Duration(x%uint64(38*time.Millisecond))
 	if x>>58 == 0 {
 		d += time.Duration(x % uint64(4*time.Second))
@@ -149,16 +150,16 @@ func (c *call) travel() time.Duration {
 func (d *door) orphan(c *call, req *http.Request, body []byte, travel time.Duration) {
 	t := d.p.trial
 	at, dead := d.p.deadSince()
-	if !dead || !c.entered.Before(at) || t.calm.Load() || t.dice(100, "late", d.p.number, c.key, c.name()) >= t.scene.late {
+	if !dead || !c.entered.Before(at) || t.calm.Load() || t.Scene.Dice(100, "late", d.p.number, c.Key, c.name()) >= t.Scene.Late {
 		return
 	}
 	t.mu.Lock()
 	t.mishaps["late request"]++
 	t.mu.Unlock()
-	left := travel - time.Since(c.entered) + time.Duration(t.dice(20_000, "late by", d.p.number, c.key, c.name()))*time.Millisecond
+	left := travel - time.Since(c.entered) + time.Duration(t.Scene.Dice(20_000, "late by", d.p.number, c.Key, c.name()))*time.Millisecond
 	t.late.Go(func() {
 		time.Sleep(left)
-		wire := &http.Transport{DialContext: t.network.dialNamed, DisableKeepAlives: true}
+		wire := &http.Transport{DialContext: t.network.DialNamed, DisableKeepAlives: true}
 		req := req.Clone(context.WithoutCancel(req.Context()))
 		if body != nil {
 			req.Body = io.NopCloser(bytes.NewReader(body))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
+	"github.com/tagboat/tagboat/internal/rehearsal/scene"
 	"github.com/tagboat/tagboat/internal/release"
 )
 
@@ -30,8 +31,10 @@ func (t *trial) drive(ctx context.Context) string {
 			break
 		}
 		p := t.start(release.First)
-		report := p.run(ctx, release.Request{Tag: tagName, Half: release.First})
-		t.meddle(p.number, "", false)
+		report := p.run(ctx, release.Request{Tag: scene.TagName, Half: release.First})
+		if !t.calm.Load() {
+			t.Meddle(p.number, "", false)
+		}
 		if ctx.Err() != nil {
 			t.fail("converges", "the release is not finished after %s", longest)
 			break
@@ -60,11 +63,11 @@ func (t *trial) judge(r *release.Report) (end string, ended bool) {
 	case release.Released:
 		return "released", true
 	case release.Stopped:
-		if !t.scene.mayStop() {
+		if !t.Scene.MayStop() {
 			t.fail("stops for a reason", "stopped although nobody did anything wrong: %s", summary(last))
 			return "", true
 		}
-		if t.scene.pardon && !t.scene.mustStop() && t.pardon() {
+		if t.Scene.Pardon && !t.Scene.MustStop() && t.pardon() {
 			return "", false
 		}
 		return "stopped: " + summary(last), true
@@ -81,9 +84,9 @@ func (t *trial) pardon() bool {
 	if again {
 		return false
 	}
-	if slices.ContainsFunc(t.scene.meddling, func(m meddling) bool { return m.act.forges() }) || t.scene.drift > 0 {
+	if slices.ContainsFunc(t.Scene.Meddling, func(m scene.Meddling) bool { return m.Act.Forges() }) || t.Scene.Drift > 0 {
 		t.note("", "a person deletes the draft")
-		t.removeDrafts()
+		t.RemoveDrafts()
 	}
 	return true
 }
@@ -97,7 +100,7 @@ func summary(r *release.Report) string {
 
 // pause waits before the next run as long as the report says, or as long as a person takes.
 func (t *trial) pause(ctx context.Context, p *process, r *release.Report) {
-	wait := time.Duration(t.dice(600, "pause", p.number)) * time.Second
+	wait := time.Duration(t.Scene.Dice(600, "pause", p.number)) * time.Second
 	if r.Until != nil {
 		wait += time.Until(*r.Until)
 	}
@@ -117,7 +120,7 @@ func (t *trial) job(ctx context.Context, d githubtwin.Dispatch) (conclusion stri
 		p := t.start(release.Second)
 		report := p.run(ctx, release.Request{Branch: d.Ref, Half: release.Second})
 		if report == nil {
-			if ctx.Err() != nil || attempt == 3 || t.dice(2, "rerun", p.number) == 0 {
+			if ctx.Err() != nil || attempt == 3 || t.Scene.Dice(2, "rerun", p.number) == 0 {
 				return "failure"
 			}
 			continue
@@ -137,14 +140,14 @@ func (t *trial) start(half release.Half) *process {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.processes++
-	if t.processes > t.scene.stormy {
+	if t.processes > t.Scene.Stormy {
 		t.calm.Store(true)
 	}
 	p := &process{trial: t, number: t.processes, half: half, began: time.Now(), seen: map[string]int{}, steps: map[string]string{}, rank: map[string]int{}, packed: map[string]bool{}}
-	if t.scene.drift > 0 && p.number >= t.scene.drift {
-		p.maker = laterOn
+	if t.Scene.Drift > 0 && p.number >= t.Scene.Drift {
+		p.maker = scene.LaterOn
 	}
-	p.complete = t.ledgerComplete(p)
+	p.complete = t.LedgerComplete(p.began, t.Keys(p.number))
 	return p
 }
 
@@ -154,7 +157,7 @@ func (t *trial) finished(end string) outcome {
 	defer t.mu.Unlock()
 	o := outcome{end: end, virtual: time.Since(t.began), runs: t.processes, deaths: t.deaths, requests: t.requests, faults: t.mishaps, violation: t.violation}
 	unfired := t.faults.Unfired()
-	for _, f := range t.scene.faults {
+	for _, f := range t.Scene.Faults {
 		if i := slices.Index(unfired, f.String()); i >= 0 {
 			unfired = slices.Delete(unfired, i, i+1)
 			continue

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tagboat/tagboat/internal/rehearsal/scene"
+	"github.com/tagboat/tagboat/internal/rehearsal/world"
 )
 
 // maxRequests is more than any process needs, polling an index for half an hour for each of nine crates included.
@@ -17,7 +20,7 @@ const maxRequests = 6000
 func (t *trial) front(service string, plain http.Handler) http.Handler {
 	stormy := t.faults.Wrap(service, func(r *http.Request) string {
 		if c := t.callOf(r); c != nil {
-			return c.op
+			return c.Op
 		}
 		return ""
 	}, plain)
@@ -30,9 +33,9 @@ func (t *trial) front(service string, plain http.Handler) http.Handler {
 		c.arrived.Add(1)
 		number := t.arrive(c, r)
 		if r.Method == http.MethodPut {
-			before := len(t.registryUploads(service))
+			before := len(t.Uploads(service))
 			defer func() {
-				if len(t.registryUploads(service)) > before {
+				if len(t.Uploads(service)) > before {
 					c.process.accepted()
 				}
 			}()
@@ -81,8 +84,8 @@ func (t *trial) strike(c *call, stormy http.Handler) http.HandlerFunc {
 
 // mishapAt returns our own fault for the n-th request, "" for none.
 func (t *trial) mishapAt(n int) string {
-	if i := slices.IndexFunc(t.scene.mishaps, func(m mishap) bool { return m.call == n }); i >= 0 {
-		return t.scene.mishaps[i].kind
+	if i := slices.IndexFunc(t.Scene.Mishaps, func(m scene.Mishap) bool { return m.Call == n }); i >= 0 {
+		return t.Scene.Mishaps[i].Kind
 	}
 	return ""
 }
@@ -94,12 +97,12 @@ func (t *trial) tear(c *call, kind string, plain http.Handler) http.HandlerFunc 
 		t.mishaps[kind]++
 		t.mu.Unlock()
 		c.suffers(kind)
-		if kind == tornAnswer {
-			whole := &answer{header: w.Header(), status: http.StatusOK}
+		if kind == scene.TornAnswer {
+			whole := world.NewAnswer(w.Header())
 			plain.ServeHTTP(whole, r)
-			w.Header().Set("Content-Length", strconv.Itoa(whole.body.Len()))
-			w.WriteHeader(whole.status)
-			_, _ = w.Write(whole.body.Bytes()[:whole.body.Len()/2]) // the connection is cut anyway
+			w.Header().Set("Content-Length", strconv.Itoa(whole.Body.Len()))
+			w.WriteHeader(whole.Status)
+			_, _ = w.Write(whole.Body.Bytes()[:whole.Body.Len()/2]) // the connection is cut anyway
 			if f, ok := w.(http.Flusher); ok {
 				f.Flush()
 			}
@@ -108,9 +111,9 @@ func (t *trial) tear(c *call, kind string, plain http.Handler) http.HandlerFunc 
 		body, _ := io.ReadAll(r.Body) // the body of a request in memory
 		r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body[:len(body)/2]), broken{}))
 		if len(body) > 0 {
-			plain.ServeHTTP(&answer{header: http.Header{}}, r)
+			plain.ServeHTTP(world.NewAnswer(http.Header{}), r)
 		}
-		if kind == tornDeath {
+		if kind == scene.TornDeath {
 			c.process.die("in the middle of sending " + c.name())
 		}
 		panic(http.ErrAbortHandler)

@@ -18,6 +18,9 @@ import (
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
+	"github.com/tagboat/tagboat/internal/rehearsal/memnet"
+	"github.com/tagboat/tagboat/internal/rehearsal/scene"
+	"github.com/tagboat/tagboat/internal/rehearsal/world"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/release/ship"
@@ -30,7 +33,7 @@ type process struct {
 	number   int
 	half     release.Half
 	began    time.Time
-	maker    maker
+	maker    scene.Maker
 	complete bool // the draft held everything when it began
 
 	end  context.CancelCauseFunc
@@ -46,7 +49,7 @@ type process struct {
 	steps    map[string]string // answers of converge: which step asked
 	rank     map[string]int    // place of a step in the plan
 	packed   map[string]bool   // registries that it packaged for
-	conns    map[*conn]bool
+	conns    map[*memnet.Conn]bool
 	words    bytes.Buffer // everything that it told people, to be searched for secrets
 }
 
@@ -69,16 +72,16 @@ func (p *process) run(parent context.Context, req release.Request) *release.Repo
 	ctx, end := context.WithCancelCause(parent)
 	defer end(nil)
 	p.end = end
-	p.conns = map[*conn]bool{}
+	p.conns = map[*memnet.Conn]bool{}
 	p.base = &http.Transport{DialContext: p.dial, MaxIdleConnsPerHost: 8, DisableCompression: true}
 	defer p.hangUp()
 	if d := p.doom(); d > 0 {
 		timer := time.AfterFunc(d, func() { p.die("after " + d.String()) })
 		defer timer.Stop()
 	}
-	o := ship.Options{Command: "rehearse", Planned: p.planned, Between: p.between, Backoff: converge.Backoff{Rand: rand.New(rand.NewPCG(t.scene.seed, uint64(p.number))).Float64}}
-	if t.scene.deadline > 0 {
-		o.Deadline = time.Now().Add(t.scene.deadline)
+	o := ship.Options{Command: "rehearse", Planned: p.planned, Between: p.between, Backoff: converge.Backoff{Rand: rand.New(rand.NewPCG(t.Scene.Seed, uint64(p.number))).Float64}}
+	if t.Scene.Deadline > 0 {
+		o.Deadline = time.Now().Add(t.Scene.Deadline)
 	}
 	w, err := p.world(scratch)
 	if err != nil {
@@ -115,12 +118,12 @@ func (p *process) name() string { return fmt.Sprintf("run %d", p.number) }
 // doom is after how long the process dies by itself, 0 for never.
 func (p *process) doom() time.Duration {
 	t := p.trial
-	if t.calm.Load() || t.dice(100, "doomed", p.number) >= t.scene.restarts {
+	if t.calm.Load() || t.Scene.Dice(100, "doomed", p.number) >= t.Scene.Restarts {
 		return 0
 	}
 	// Deaths are as likely in the first second as in the next ten and the next hundred.
-	scale := []time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second}[t.dice(4, "scale", p.number)]
-	return scale * time.Duration(1+t.dice(2000, "doom", p.number))
+	scale := []time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second}[t.Scene.Dice(4, "scale", p.number)]
+	return scale * time.Duration(1+t.Scene.Dice(2000, "doom", p.number))
 }
 
 // die ends the process: its context, its connections, its words. Only the first death counts.
@@ -150,15 +153,15 @@ func (p *process) deadSince() (time.Time, bool) {
 
 // dial connects the process to a host and remembers the connection, to cut it when the process dies.
 func (p *process) dial(ctx context.Context, _, address string) (net.Conn, error) {
-	nc, err := p.trial.network.dial(ctx, address)
+	nc, err := p.trial.network.Dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	c := nc.(*conn)
+	c := nc.(*memnet.Conn)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.conns[c] = true
-	c.closing = func() {
+	c.Closing = func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.conns, c)
@@ -169,7 +172,7 @@ func (p *process) dial(ctx context.Context, _, address string) (net.Conn, error)
 // hangUp closes all connections.
 func (p *process) hangUp() {
 	p.mu.Lock()
-	var open []*conn
+	var open []*memnet.Conn
 	for c := range p.conns {
 		open = append(open, c)
 	}
@@ -184,47 +187,24 @@ func (p *process) hangUp() {
 func (p *process) world(scratch string) (observe.World, error) {
 	t := p.trial
 	through := &http.Client{Transport: &door{p}}
-	client, err := forge.New(forge.Options{APIURL: "http://" + githubHost, UploadURL: "http://" + githubHost, Owner: owner, Repo: repository, HTTP: through,
-		Token: func(context.Context) (secret.Value, error) { return secret.New(secrets.github), nil }})
+	client, err := forge.New(forge.Options{APIURL: "http://" + world.GitHubHost, UploadURL: "http://" + world.GitHubHost, Owner: world.Owner, Repo: world.Repository, HTTP: through,
+		Token: func(context.Context) (secret.Value, error) { return secret.New(world.GitHubToken), nil }})
 	if err != nil {
 		return observe.World{}, err
 	}
-	w := observe.World{Source: &source{p}, Forge: client, Scratch: scratch, WorkingDir: t.yard.work[0], Poll: 15 * time.Second, Keys: p.keys()}
-	if t.scene.restless {
+	w := observe.World{Source: &source{p}, Forge: client, Scratch: scratch, WorkingDir: t.yard.work[0], Poll: 15 * time.Second, Keys: t.Keys(p.number)}
+	if t.Scene.Restless {
 		w.WorkingDir = t.yard.work[p.number%len(t.yard.work)]
 	}
 	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
 		r, err := registry.New(name, index)
-		r.URL = "http://" + registryHost(name) + "/index/"
+		r.URL = "http://" + world.RegistryHost(name) + "/index/"
 		if t.sabotaged("impatient") {
 			r.Wait = registry.Order
 		}
-		return r, registry.Options{HTTP: through, Token: func(context.Context) (secret.Value, error) { return secret.New(p.token(name)), nil }}, err
+		return r, registry.Options{HTTP: through, Token: func(context.Context) (secret.Value, error) { return secret.New(t.Token(p.number, name)), nil }}, err
 	})
 	return w, nil
-}
-
-// token is the process's credential for a registry.
-func (p *process) token(registry string) string {
-	switch {
-	case registry == feedName:
-		return secrets.feed
-	case p.trial.scene.rotated > 0 && p.number >= p.trial.scene.rotated:
-		return secrets.rotated
-	}
-	return secrets.cratesIO
-}
-
-// keys are the credentials that make a bill authentic for this process.
-func (p *process) keys() []release.BillKey {
-	var out []release.BillKey
-	if p.trial.scene.userKey {
-		out = append(out, release.BillKey{Name: "TAGBOAT_BILL_KEY", Value: secret.New(secrets.user)})
-	}
-	for _, r := range p.trial.scene.registries() {
-		out = append(out, release.BillKey{Name: r, Value: secret.New(p.token(r))})
-	}
-	return out
 }
 
 // packages notes that crates are packaged for a registry. A process that found everything in the draft must not.
@@ -289,10 +269,10 @@ func (p *process) stepOf(ctx context.Context, id int64) string {
 // between makes the faults happen that lie between steps.
 func (p *process) between(key string, after bool) error {
 	t := p.trial
-	t.meddle(p.number, key, after)
 	if t.calm.Load() {
 		return nil
 	}
+	t.Meddle(p.number, key, after)
 	moment := fault.Before
 	if after {
 		moment = fault.After
@@ -321,5 +301,5 @@ func (p *process) search(report *release.Report, err error) {
 	for _, problem := range release.Problems(errors.Unwrap(err), "") {
 		p.words.WriteString(problem.Detail)
 	}
-	p.trial.noSecret(p.name()+"'s words", p.words.String())
+	p.trial.NoSecret(p.name()+"'s words", p.words.String())
 }

@@ -17,8 +17,9 @@ import (
 	"time"
 
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
-	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
-	"github.com/tagboat/tagboat/internal/secret"
+	"github.com/tagboat/tagboat/internal/rehearsal/lie"
+	"github.com/tagboat/tagboat/internal/rehearsal/scene"
+	"github.com/tagboat/tagboat/internal/rehearsal/world"
 )
 
 // Options say how many releases a storm makes. The zero value makes none.
@@ -68,7 +69,7 @@ func Run(ctx context.Context, t *testing.T, o Options) (Result, error) {
 	}
 	defer y.close()
 	s := &storm{options: o, yard: y, testing: t, result: r}
-	if s.sabotage, err = sabotages(o.Sabotage); err != nil {
+	if s.sabotage, err = lie.Named(o.Sabotage); err != nil {
 		return r, err
 	}
 	workers := o.Workers
@@ -96,7 +97,7 @@ type storm struct {
 	options  Options
 	yard     *yard
 	testing  *testing.T
-	sabotage []Sabotage
+	sabotage []lie.Lie
 
 	mu     sync.Mutex
 	next   int
@@ -115,14 +116,14 @@ func (s *storm) work(ctx context.Context) {
 		if stop {
 			return
 		}
-		out, err := s.release(ctx, setScene(s.options.First+uint64(n)), n == 0 && s.options.Trace != nil)
+		out, err := s.release(ctx, scene.Of(s.options.First+uint64(n)), n == 0 && s.options.Trace != nil)
 		s.add(out, err)
 	}
 }
 
 // release makes one release in a bubble of its own. A bubble in which nothing can happen any more panics: a process that
 // hangs for ever is a violation like others.
-func (s *storm) release(ctx context.Context, sc *scene, traced bool) (out outcome, err error) {
+func (s *storm) release(ctx context.Context, sc *scene.Scene, traced bool) (out outcome, err error) {
 	var t *trial
 	defer func() {
 		if v := recover(); v != nil && t != nil {
@@ -130,7 +131,7 @@ func (s *storm) release(ctx context.Context, sc *scene, traced bool) (out outcom
 			out = t.finished("")
 			out.trace = t.trace()
 		} else if v != nil {
-			err = fmt.Errorf("storm, seed %d: %v", sc.seed, v)
+			err = fmt.Errorf("storm, seed %d: %v", sc.Seed, v)
 		}
 	}()
 	synctest.Test(s.testing, func(*testing.T) {
@@ -140,7 +141,7 @@ func (s *storm) release(ctx context.Context, sc *scene, traced bool) (out outcom
 		}
 		end := t.drive(ctx)
 		t.close()
-		t.inspect(end == "released")
+		t.Inspect(end == "released", t.processes)
 		out = t.finished(end)
 	})
 	if err == nil && (traced || out.violation != nil) {
@@ -215,25 +216,15 @@ func kindOf(f fault.Spec) string {
 
 // yard is what all releases of a storm share. Nothing in it changes.
 type yard struct {
-	parcels map[packing]map[string]parcel
-	cache   *registrytwin.Cache // remembers what the crates hold
-	masker  *secret.Masker
+	stock   *world.Stock
 	scratch string
 	work    [2]string // working directories whose artifacts have the same names and other bytes
 }
 
-// artifactNames are the files in a working directory that become assets.
-var artifactNames = [...]string{"guide.txt", "hyperlight-tool"}
-
 func newYard(scratch string) (*yard, error) {
-	y := &yard{cache: &registrytwin.Cache{}, masker: &secret.Masker{}}
-	for _, s := range []string{secrets.github, secrets.cratesIO, secrets.rotated, secrets.feed, secrets.user} {
-		if err := y.masker.Add(secret.New(s)); err != nil {
-			return nil, err
-		}
-	}
+	y := &yard{}
 	var err error
-	if y.parcels, err = packAll(); err != nil {
+	if y.stock, err = world.NewStock(); err != nil {
 		return nil, err
 	}
 	if scratch == "" {
@@ -253,7 +244,7 @@ func newYard(scratch string) (*yard, error) {
 		if err = os.MkdirAll(filepath.Join(y.work[i], "dist"), 0o755); err != nil {
 			break
 		}
-		for _, name := range artifactNames {
+		for _, name := range scene.ArtifactNames() {
 			if err = os.WriteFile(filepath.Join(y.work[i], "dist", name), fmt.Appendf(nil, "%s made on machine %d\n", name, i), 0o644); err != nil {
 				break
 			}

@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tagboat/tagboat/internal/rehearsal/lie"
+	"github.com/tagboat/tagboat/internal/rehearsal/scene"
 )
 
 // show reports a violation with everything that led to it.
@@ -27,7 +30,7 @@ func TestStorm(t *testing.T) {
 	}
 	show(t, r.Violation)
 	t.Logf("%d releases in %s (%s of virtual time), %d runs, %d deaths, %d requests\nfaults %v\nends %v", r.Releases, r.Wall, r.Virtual, r.Runs, r.Deaths, r.Requests, r.Faults, r.Ends)
-	for _, kind := range []string{"die", "die-after", "drop", "accept-then drop", "late request", tornAnswer, tornRequest, tornDeath, "delay", "lag", "refuse 429"} {
+	for _, kind := range []string{"die", "die-after", "drop", "accept-then drop", "late request", scene.TornAnswer, scene.TornRequest, scene.TornDeath, "delay", "lag", "refuse 429"} {
 		if r.Faults[kind] == 0 && !raced {
 			t.Errorf("no %q happened in %d releases", kind, r.Releases)
 		}
@@ -60,7 +63,7 @@ func TestReplay(t *testing.T) {
 }
 
 func TestSabotage(t *testing.T) {
-	for _, s := range Sabotages() {
+	for _, s := range lie.All() {
 		t.Run(s.Name, func(t *testing.T) {
 			r, err := Run(t.Context(), t, Options{Seeds: 1000, First: 1, Sabotage: []string{s.Name}})
 			if err != nil {

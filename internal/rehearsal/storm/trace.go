@@ -45,7 +45,7 @@ func (t *trial) note(who, format string, args ...any) {
 func (c *call) entry(outcome string) entry {
 	c.process.mu.Lock()
 	defer c.process.mu.Unlock()
-	return entry{process: c.process, rank: c.process.rank[c.key], kind: entryCall, key: c.key, text: outcome, call: c}
+	return entry{process: c.process, rank: c.process.rank[c.Key], kind: entryCall, key: c.Key, text: outcome, call: c}
 }
 
 // trace puts a trial into words. Several things happen at one instant of a virtual clock, in an order that the scheduler
@@ -58,7 +58,7 @@ func (t *trial) trace() string {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.rank, b.rank), cmp.Compare(a.key, b.key), cmp.Compare(a.kind, b.kind), strings.Compare(a.asked(), b.asked()))
 	})
 	var out strings.Builder
-	out.WriteString(t.scene.String())
+	out.WriteString(t.Scene.String())
 	for _, e := range log {
 		if e.process != nil {
 			at, dead := e.process.deadSince()
@@ -120,7 +120,7 @@ func (t *trial) fail(invariant, format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.violation == nil {
-		t.violation = &Violation{Seed: t.scene.seed, Invariant: invariant, Detail: detail}
+		t.violation = &Violation{Seed: t.Scene.Seed, Invariant: invariant, Detail: detail}
 	}
 }
 

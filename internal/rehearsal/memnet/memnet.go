@@ -1,4 +1,6 @@
-package storm
+// Package memnet connects programs in memory: listeners by host name, connections that are two buffers. It works under the
+// virtual clock of testing/synctest, where a connection of the system would not.
+package memnet
 
 import (
 	"context"
@@ -11,20 +13,20 @@ import (
 	"time"
 )
 
-// network is the wire between the processes and the services of one release: listeners by host name, connections that
-// are two buffers in memory. Writing never blocks, as with a socket whose buffer is large enough. Everything waits on
+// Network is a wire between programs and servers. Writing never blocks, as with a socket whose buffer is large enough. Everything waits on
 // sync.Cond, which a virtual clock knows as waiting.
-type network struct {
+type Network struct {
 	servers []*http.Server
 
 	mu        sync.Mutex
 	listeners map[string]*listener
 }
 
-func newNetwork() *network { return &network{listeners: map[string]*listener{}} }
+// New returns a network without hosts.
+func New() *Network { return &Network{listeners: map[string]*listener{}} }
 
 // listen opens the host; there is one listener for each.
-func (n *network) listen(host string) net.Listener {
+func (n *Network) listen(host string) net.Listener {
 	l := &listener{host: host, waiting: make(chan net.Conn), closed: make(chan struct{})}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -32,8 +34,8 @@ func (n *network) listen(host string) net.Listener {
 	return l
 }
 
-// dial connects to a host; address may carry a port, which does not count.
-func (n *network) dial(ctx context.Context, address string) (net.Conn, error) {
+// Dial connects to a host; address may carry a port, which does not count.
+func (n *Network) Dial(ctx context.Context, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		host = address
@@ -46,8 +48,8 @@ func (n *network) dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 	up, down := newPipe(), newPipe()
 	select {
-	case l.waiting <- &conn{from: up, to: down, host: host}:
-		return &conn{from: down, to: up, host: host}, nil
+	case l.waiting <- &Conn{from: up, to: down, host: host}:
+		return &Conn{from: down, to: up, host: host}, nil
 	case <-l.closed:
 		return nil, fmt.Errorf("dial %s: connection refused", host)
 	case <-ctx.Done():
@@ -55,8 +57,14 @@ func (n *network) dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 }
 
-// close ends all servers with their connections.
-func (n *network) close() {
+// Serve starts a server that lives until the network is closed.
+func (n *Network) Serve(host string, s *http.Server) {
+	n.servers = append(n.servers, s)
+	go s.Serve(n.listen(host)) // ends with Close; its error is then http.ErrServerClosed
+}
+
+// Close ends all servers with their connections.
+func (n *Network) Close() {
 	for _, s := range n.servers {
 		_ = s.Close() // its listener is ours and closes without an error
 	}
@@ -176,36 +184,36 @@ func (p *pipe) setDeadline(at time.Time) {
 	p.changed.Broadcast()
 }
 
-// conn is one end of a connection.
-type conn struct {
+// Conn is one end of a connection.
+type Conn struct {
 	from, to *pipe
 	host     string
-	closing  func() // told once when this end is closed; may be nil
+	Closing  func() // told once when this end is closed; may be nil
 	once     sync.Once
 }
 
-func (c *conn) Read(b []byte) (int, error)  { return c.from.take(b) }
-func (c *conn) Write(b []byte) (int, error) { return c.to.put(b) }
+func (c *Conn) Read(b []byte) (int, error)  { return c.from.take(b) }
+func (c *Conn) Write(b []byte) (int, error) { return c.to.put(b) }
 
-func (c *conn) Close() error {
+func (c *Conn) Close() error {
 	c.once.Do(func() {
 		c.to.finish()
 		c.from.abandon()
-		if c.closing != nil {
-			c.closing()
+		if c.Closing != nil {
+			c.Closing()
 		}
 	})
 	return nil
 }
 
-func (c *conn) LocalAddr() net.Addr  { return hostAddr(c.host) }
-func (c *conn) RemoteAddr() net.Addr { return hostAddr(c.host) }
+func (c *Conn) LocalAddr() net.Addr  { return hostAddr(c.host) }
+func (c *Conn) RemoteAddr() net.Addr { return hostAddr(c.host) }
 
-func (c *conn) SetDeadline(t time.Time) error      { return c.SetReadDeadline(t) }
-func (c *conn) SetWriteDeadline(time.Time) error   { return nil } // writing never blocks
-func (c *conn) SetReadDeadline(at time.Time) error { c.from.setDeadline(at); return nil }
+func (c *Conn) SetDeadline(t time.Time) error      { return c.SetReadDeadline(t) }
+func (c *Conn) SetWriteDeadline(time.Time) error   { return nil } // writing never blocks
+func (c *Conn) SetReadDeadline(at time.Time) error { c.from.setDeadline(at); return nil }
 
-// dialNamed is dial as http.Transport calls it.
-func (n *network) dialNamed(ctx context.Context, _, address string) (net.Conn, error) {
-	return n.dial(ctx, address)
+// DialNamed is dial as http.Transport calls it.
+func (n *Network) DialNamed(ctx context.Context, _, address string) (net.Conn, error) {
+	return n.Dial(ctx, address)
 }
