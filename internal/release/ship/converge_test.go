@@ -187,32 +187,30 @@ func TestCutAfterSteps(t *testing.T) {
 	for name, options := range map[string]reltest.Options{"bytes of their own": own(two()), "immutable": immutable(two())} {
 		text, keys := want(t, options)
 		for _, key := range keys {
-			for _, after := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s/%s/after=%v", name, strings.ReplaceAll(key, "/", ":"), after), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						w := reltest.New(t, options)
-						cut := func(at string, was bool) error {
-							if at == key && was == after {
-								return died{}
-							}
-							return nil
+			t.Run(name+"/"+strings.ReplaceAll(key, "/", ":"), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := reltest.New(t, options)
+					cut := func(at string, after bool) error {
+						if at == key && after {
+							return died{}
 						}
-						if r := run(t.Context(), t, w, release.Both, ship.Options{Between: cut}); r.Outcome == release.Released && !strings.HasPrefix(key, "release/") {
-							t.Fatalf("the process that died says %s", r.Outcome)
-						}
-						released(t, w)
-						if diff := cmp.Diff(text, state(t, w)); diff != "" {
-							t.Errorf("(-without a cut +with)\n%s", diff)
-						}
-					})
+						return nil
+					}
+					if r := run(t.Context(), t, w, release.Both, ship.Options{Between: cut}); r.Outcome == release.Released {
+						t.Fatalf("the process that died says %s", r.Outcome)
+					}
+					released(t, w)
+					if diff := cmp.Diff(text, state(t, w)); diff != "" {
+						t.Errorf("(-without a cut +with)\n%s", diff)
+					}
 				})
-			}
+			})
 		}
 	}
 }
 
-// TestCutAfterRequests loses the answer to each request in turn: once together with the process, once alone, when the
-// same run must find out what became of it.
+// TestCutAfterRequests loses the answer to each request in turn: once together with the process, where it wrote
+// something, once alone, when the same run must find out what became of it.
 func TestCutAfterRequests(t *testing.T) {
 	options := own(two())
 	options.GitHub = func(c *githubtwin.Config) { c.ForgetsTags = true }
@@ -227,6 +225,9 @@ func TestCutAfterRequests(t *testing.T) {
 					var count atomic.Int64
 					what := ""
 					w.Answer(func(resp *http.Response) error {
+						if dies && resp.Request.Method == http.MethodGet {
+							return nil // whoever only looked has changed nothing
+						}
 						if count.Add(1) == n {
 							what = resp.Request.Method + " " + resp.Request.URL.Path
 							if dies {
@@ -254,7 +255,7 @@ func TestCutAfterRequests(t *testing.T) {
 	}
 }
 
-// TestNeverWithoutBill replaces the bill of a first run whose credential is gone, with a cut after each request: once
+// TestNeverWithoutBill replaces the bill of a first run whose credential is gone, with a cut after each request that writes: once
 // there is a bill, there is one at every moment.
 func TestNeverWithoutBill(t *testing.T) {
 	for _, leftover := range []bool{false, true} {
@@ -282,7 +283,7 @@ func TestNeverWithoutBill(t *testing.T) {
 						}) {
 							t.Errorf("after %s %s there is no bill", resp.Request.Method, resp.Request.URL.Path)
 						}
-						if count.Add(1) == n {
+						if resp.Request.Method != http.MethodGet && count.Add(1) == n {
 							end()
 							return errors.New("connection reset by peer")
 						}

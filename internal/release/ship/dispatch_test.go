@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,7 +66,7 @@ func TestDispatch(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := reltest.New(t, reltest.Options{Workflow: releaseWorkflow, Faults: test.faults, Config: func(c *config.Config) { c.Workflow.RunTimeout = config.Duration(10 * time.Minute) }, GitHub: func(c *githubtwin.Config) {
+				w := reltest.New(t, reltest.Options{Workflow: releaseWorkflow, Faults: test.faults, Config: func(c *config.Config) { c.Workflow.RunTimeout = config.Duration(3 * time.Minute) }, GitHub: func(c *githubtwin.Config) {
 					c.OnDispatch = slow("success")
 					if test.github != nil {
 						test.github(c)
@@ -79,10 +80,9 @@ func TestDispatch(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				lost := false
+				var lost atomic.Bool
 				w.Answer(func(resp *http.Response) error {
-					if r := resp.Request; !lost && resp.StatusCode < 300 && r.Method+" "+r.URL.Path == test.lose {
-						lost = true
+					if r := resp.Request; resp.StatusCode < 300 && r.Method+" "+r.URL.Path == test.lose && !lost.Swap(true) {
 						return errors.New("connection reset by peer")
 					}
 					return nil
@@ -92,8 +92,8 @@ func TestDispatch(t *testing.T) {
 				for _, p := range r.Problems {
 					said += "; " + p.Summary + "; " + p.Detail
 				}
-				if r.Outcome != test.outcome || len(w.GitHub.Runs()) != test.runs || !strings.Contains(said, test.says) || lost != (test.lose != "") {
-					t.Errorf("outcome %s, %d runs, says %q, lost %v", r.Outcome, len(w.GitHub.Runs()), said, lost)
+				if r.Outcome != test.outcome || len(w.GitHub.Runs()) != test.runs || !strings.Contains(said, test.says) || lost.Load() != (test.lose != "") {
+					t.Errorf("outcome %s, %d runs, says %q, lost %v", r.Outcome, len(w.GitHub.Runs()), said, lost.Load())
 				}
 				if test.runs > 0 && r.RunURL == "" && r.Outcome != release.Failed {
 					t.Error("the report has no address of the run")

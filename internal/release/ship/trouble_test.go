@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,10 +49,10 @@ func uploads(w *reltest.World) int {
 
 // first calls do before the first request whose method and path match.
 func first(w *reltest.World, method, path string, do func()) {
-	pattern, done := regexp.MustCompile(path), false
+	pattern := regexp.MustCompile(path)
+	var done atomic.Bool
 	w.Door(func(r *http.Request) error {
-		if !done && r.Method == method && pattern.MatchString(r.URL.String()) {
-			done = true
+		if r.Method == method && pattern.MatchString(r.URL.String()) && !done.Swap(true) {
 			do()
 		}
 		return nil
@@ -423,7 +424,7 @@ var errReset = errors.New("connection reset by peer")
 // TestRollCut ends a rolling build after each request. The next one finishes it.
 func TestRollCut(t *testing.T) {
 	options := reltest.Options{Config: func(c *config.Config) { c.Release.Rolling.Enabled = true }, Checkout: func(c *release.Checkout) { c.Crates = nil }, Artifacts: map[string]string{"tool": "1", "old": "x"}}
-	for n, more := 1, true; more; n++ {
+	for n, more := int64(1), true; more; n++ {
 		synctest.Test(t, func(t *testing.T) {
 			w := reltest.New(t, options)
 			roll := func(ctx context.Context, globs ...string) *release.Report {
@@ -436,16 +437,16 @@ func TestRollCut(t *testing.T) {
 			w.Write("tool", "2")
 			ctx, end := context.WithCancel(t.Context())
 			defer end()
-			count := 0
+			var count atomic.Int64
 			w.Answer(func(*http.Response) error {
-				if count++; count == n {
+				if count.Add(1) == n {
 					end()
 					return errReset
 				}
 				return nil
 			})
 			roll(ctx, "tool")
-			more = count >= n
+			more = count.Load() >= n
 			w.Answer(nil)
 			r := roll(t.Context(), "tool")
 			rel, _ := w.GitHub.Release("dev-latest")
@@ -497,13 +498,12 @@ func TestDownload(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := reltest.New(t, reltest.Options{Crates: []reltest.Crate{{Name: "core"}}})
 				size := int64(len(reltest.Pack("core", "1.0.0", "")))
-				done := false
+				var done atomic.Bool
 				r := resumed(t, w, "ledger/", func() {
 					w.Answer(func(resp *http.Response) error {
-						if resp.ContentLength != size || resp.Request.Method != "GET" || done && !test.always {
+						if resp.ContentLength != size || resp.Request.Method != "GET" || done.Swap(true) && !test.always {
 							return nil
 						}
-						done = true
 						content, err := io.ReadAll(resp.Body)
 						if err != nil {
 							return err
@@ -513,8 +513,8 @@ func TestDownload(t *testing.T) {
 						return nil
 					})
 				})
-				if r.Outcome != test.outcome || !strings.Contains(says(r), test.says) || !done || (uploads(w) > 0) != (test.outcome == release.Released) {
-					t.Errorf("%s, %d uploads, changed %v: %s", r.Outcome, uploads(w), done, says(r))
+				if r.Outcome != test.outcome || !strings.Contains(says(r), test.says) || !done.Load() || (uploads(w) > 0) != (test.outcome == release.Released) {
+					t.Errorf("%s, %d uploads, changed %v: %s", r.Outcome, uploads(w), done.Load(), says(r))
 				}
 			})
 		})
