@@ -3,7 +3,9 @@ package artifact
 import (
 	"bytes"
 	"errors"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -101,5 +103,45 @@ func TestArchive(t *testing.T) {
 	}
 	if !bytes.Equal(archives[0], archives[1]) {
 		t.Error("two archives of the same content differ")
+	}
+}
+
+// TestArchiveRefuses what is neither a file, a folder nor a link, and says which; a link that leads out stays a link.
+func TestArchiveRefuses(t *testing.T) {
+	dir := tree(t, map[string]string{"site/a": "a"})
+	site := filepath.Join(dir, "site")
+	if err := os.Symlink("/etc/passwd", filepath.Join(site, "out")); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(dir, "out.tar.gz")
+	if err := Archive(site, to); err != nil {
+		t.Fatal(err)
+	}
+	listing, err := exec.CommandContext(t.Context(), "tar", "-tvzf", to).CombinedOutput()
+	if err != nil || !strings.Contains(string(listing), "site/out -> /etc/passwd") || !strings.Contains(string(listing), "site/a") {
+		t.Errorf("%v\n%s", err, listing)
+	}
+	socket, err := net.Listen("unix", filepath.Join(site, "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	if err := Archive(site, to); err == nil || !strings.Contains(err.Error(), "socket") {
+		t.Errorf("a socket: %v", err)
+	}
+	for _, test := range []struct{ folder, to string }{{filepath.Join(dir, "nowhere"), to}, {site, filepath.Join(dir, "no", "folder")}} {
+		if err := Archive(test.folder, test.to); err == nil {
+			t.Errorf("%s to %s: no error", test.folder, test.to)
+		}
+	}
+}
+
+func TestSum(t *testing.T) {
+	dir := tree(t, map[string]string{"a": "a"})
+	if sum, size, err := Sum(filepath.Join(dir, "a")); err != nil || size != 1 || sum != "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb" {
+		t.Errorf("%s, %d, %v", sum, size, err)
+	}
+	if _, _, err := Sum(filepath.Join(dir, "b")); err == nil {
+		t.Error("a file that is not there has a sum")
 	}
 }
