@@ -95,16 +95,19 @@ func describeMachine(t *testing.T) []string {
 	return []string{
 		fmt.Sprintf("%s, %d cores, %s of memory, Linux %s, %s", processor(), runtime.NumCPU(), memory(), release, disk(t)),
 		fmt.Sprintf("%s, %s, %s, Tagboat at %s", output(t, "cargo", "--version"), runtime.Version(), output(t, "git", "--version"), commit),
-		"measured " + time.Now().UTC().Format("2006-01-02 15:04") + " UTC; load average before: " + load,
+		"measured " + time.Now().UTC().Format("2006-01-02 15:04") + " UTC; load average before: " + before + ", after: " + load() + "; other work slows what is measured, ratios less than times",
 	}
 }
 
-// load is the machine's load when the program started, since other work drifts the absolute times.
-var load = func() string {
+// before is the load when the program started.
+var before = load()
+
+// load is the machine's load average over 1, 5 and 15 minutes.
+func load() string {
 	text, _ := os.ReadFile("/proc/loadavg")
 	fields := strings.Fields(string(text))
 	return strings.Join(fields[:min(3, len(fields))], " ")
-}()
+}
 
 func output(t *testing.T, argv ...string) string {
 	t.Helper()
