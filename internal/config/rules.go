@@ -22,12 +22,12 @@ func Rules() []Rule {
 		{"lock-current", "Cargo.lock is committed and up to date.", true},
 		{"manifest-lint", "The manifests hold what the registry asks for.", true},
 		{"workflow-lint", "The release workflow can do what a release asks of it.", true},
-		{"clean-commit", "What is packaged is the tagged commit, with no other file.", false},
+		{"clean-commit", "What is packaged is a clean clone of the tagged commit, with no other file.", false},
 		{"toolchain", "The Rust toolchain is one that packages correctly.", false},
 		{"isolation", "The build zone is enclosed as package.isolation asks.", false},
 		{"registry-access", "Every registry is reachable and its credential is accepted.", false},
 		{"same-bytes", "A version that a registry has already has our bytes.", false},
-		{"rate-limit", "The registry's limits allow the release within pace.max_wait.", true},
+		{"rate-limit", "How long the registry's limits will hold the release up is said before it starts.", false},
 	}
 }
 

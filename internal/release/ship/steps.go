@@ -211,7 +211,8 @@ func (x *steps) findRun(ctx context.Context) (forge.Run, error) {
 		return forge.Run{}, err
 	}
 	for _, r := range runs {
-		ours := r.Event == "workflow_dispatch" && r.HeadSHA == x.snap.Checkout.Commit
+		here := r.HeadSHA == x.snap.Checkout.Commit || r.HeadSHA == x.snap.Remote.BranchCommit && x.relaxed("release-branch")
+		ours := r.Event == "workflow_dispatch" && here
 		if ours && (r.Status != "completed" || r.Conclusion == "success" && x.snap.Public() != nil) {
 			return r, nil
 		}

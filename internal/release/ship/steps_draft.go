@@ -199,6 +199,9 @@ func (x *steps) public(ctx context.Context) (converge.Outcome, error) {
 	if rel.ID == 0 {
 		return converge.Outcome{}, converge.Again(fmt.Errorf("publish release %s: the draft is not listed", x.snap.Checkout.Tag.Name))
 	}
+	if own := x.rel.Release().ID; rel.Draft && own != 0 && rel.ID != own { // an older one that a lost answer left is listed first
+		return converge.Outcome{}, converge.Again(fmt.Errorf("publish release %s: the draft that holds its files is not listed", x.snap.Checkout.Tag.Name))
+	}
 	x.rel.Keep(rel)
 	if !rel.Draft {
 		return converge.Already("is public: " + rel.HTMLURL), nil
