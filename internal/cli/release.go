@@ -97,6 +97,9 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		return w, nil, err
 	}
 	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
+		if pinned := a.env[indexVariable(name)]; pinned != "" && pinned != index {
+			return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, indexVariable(name))
+		}
 		r, err := registry.New(name, index)
 		if c, ok := cfg.Registries[name]; ok && err == nil {
 			r = configured(r, c)

@@ -4,7 +4,11 @@ package observe
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"net"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,6 +55,9 @@ func Clients(open func(name, index string) (registry.Registry, registry.Options,
 			return c, nil
 		}
 		r, options, err := open(name, index)
+		if err == nil {
+			err = private(r)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -58,6 +65,18 @@ func Clients(open func(name, index string) (registry.Registry, registry.Options,
 		made[name] = registry.NewClient(r, options)
 		return made[name], nil
 	}
+}
+
+// private refuses a registry that is spoken to in clear over a network: whoever is on the way could read its token.
+func private(r registry.Registry) error {
+	u, err := url.Parse(r.URL)
+	if err != nil || u.Scheme == "https" {
+		return err
+	}
+	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsLoopback() || u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".test") {
+		return nil // this machine; .test is reserved for tests (RFC 6761)
+	}
+	return fmt.Errorf("its index %s is not https: the token could be read on the way", r.URL)
 }
 
 // World is everything outside that a release touches. Real and rehearsed releases differ in nothing else.
