@@ -58,7 +58,7 @@ type outcome struct {
 
 // newTrial makes the world of a scene. It must be called on the virtual clock.
 func newTrial(ctx context.Context, y *yard, s *scene.Scene, sabotage []lie.Lie) (*trial, error) {
-	t := &trial{yard: y, sabotage: sabotage, began: time.Now(), network: memnet.New(), calls: map[int64]*call{}, mishaps: map[string]int{}}
+	t := &trial{yard: y, sabotage: sabotage, began: time.Now(), network: memnet.New(), group: make(chan struct{}, 1), calls: map[int64]*call{}, mishaps: map[string]int{}}
 	t.faults = fault.NewSet(s.Faults...)
 	t.faults.OnDie = func() { t.died.Store(true) }
 	t.World = world.New(s, y.stock, world.Hooks{Fail: t.fail, Note: t.note, Serve: t.serve, Dispatch: t.job, Lag: func(registry, crate string) time.Duration {
