@@ -3,6 +3,8 @@
 package bench
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -23,31 +25,29 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestBenchmarks measures everything in order, one measurement at a time, and writes the document when all of them ran.
+// TestBenchmarks measures everything in order, one measurement at a time, and writes what it found into the document.
 func TestBenchmarks(t *testing.T) {
-	began := time.Now()
-	var doc report
-	sections := []struct {
+	for _, s := range []struct {
 		name    string
 		measure func(*testing.T) section
 	}{
 		{"publish", measurePublish}, {"overhead", measureOverhead}, {"resume", measureResume},
 		{"plan", measurePlan}, {"storm", measureStorm}, {"artifact", measureArtifact},
-	}
-	for _, s := range sections {
-		syscall.Sync() // what an earlier measurement wrote must not be written during the next
-		t.Run(s.name, func(t *testing.T) { doc.sections = append(doc.sections, s.measure(t)) })
-	}
-	doc.machine = describeMachine(t)
-	doc.took = time.Since(began)
-	text := doc.markdown()
-	t.Log("\n" + text)
-	if t.Failed() || len(doc.sections) != len(sections) {
-		t.Log("the document stays as it is: not everything was measured")
-		return
-	}
-	if err := os.WriteFile(document, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			syscall.Sync() // what an earlier measurement wrote must not be written during the next
+			before := load()
+			found := s.measure(t)
+			text := found.markdown(describe(t, before))
+			t.Log(text)
+			old, err := os.ReadFile(document)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(document, []byte(replace(string(old), found, text)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
 

@@ -15,13 +15,6 @@ import (
 	"time"
 )
 
-// report is the document.
-type report struct {
-	machine  []string
-	sections []section
-	took     time.Duration
-}
-
 // section is what one measurement found.
 type section struct {
 	title string
@@ -53,34 +46,50 @@ func judge(ok bool) verdict {
 	return notMet
 }
 
-func (r report) markdown() string {
+const preface = "# Benchmarks\n\n" +
+	"Written by `make bench`, which is `go test -tags bench -count=1 -timeout 60m -v ./internal/bench`; do not edit. With `-run TestBenchmarks/NAME` one\n" +
+	"section is measured anew and the others stay.\n\n" +
+	"Both sides of a comparison run in the same process on the same machine, one after the other, against the same embedded registry and the same\n" +
+	"embedded GitHub over real HTTP on loopback. A round trip is added by sleeping before each request is handled, a connection costs none. Nothing\n" +
+	"is asserted about time: the promise stands beside what was measured. Other work on the machine slows what is measured, ratios less than times.\n"
+
+// heading begins a section, which ends where the next one begins.
+const heading = "\n## "
+
+func (s section) markdown(measured string) string {
 	var b strings.Builder
-	b.WriteString("# Benchmarks\n\n" +
-		"Written by `make bench`, which is `go test -tags bench -count=1 -timeout 60m -v ./internal/bench`; do not edit.\n\n" +
-		"Both sides of a comparison run in the same process on the same machine, one after the other, against the same embedded registry and the same\n" +
-		"embedded GitHub over real HTTP on loopback. A round trip is added by sleeping before each request is handled, a connection costs none. Nothing\n" +
-		"is asserted about time: the promise stands beside what was measured.\n\n")
-	for _, line := range r.machine {
-		b.WriteString("- " + line + "\n")
+	fmt.Fprintf(&b, "%s%s\n\n%s\n\n%s\n\n| Promise | Measured | Ratio or bound | |\n|---|---|---|---|\n", heading, s.title, s.how, measured)
+	for _, row := range s.rows {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", row.promise, row.measured, row.ratio, row.met)
 	}
-	fmt.Fprintf(&b, "- the whole measurement took %s\n", short(r.took))
-	for _, s := range r.sections {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| Promise | Measured | Ratio or bound | |\n|---|---|---|---|\n", s.title, s.how)
-		for _, row := range s.rows {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", row.promise, row.measured, row.ratio, row.met)
-		}
-		if len(s.notes) > 0 {
-			b.WriteString("\n")
-		}
-		for _, n := range s.notes {
-			b.WriteString("- " + n + "\n")
-		}
+	if len(s.notes) > 0 {
+		b.WriteString("\n")
+	}
+	for _, n := range s.notes {
+		b.WriteString("- " + n + "\n")
 	}
 	return b.String()
 }
 
-// describeMachine says where and with what the numbers were made.
-func describeMachine(t *testing.T) []string {
+// replace puts a section in the place of the one with its title, or at the end, and the preface before all.
+func replace(document string, s section, text string) string {
+	parts := strings.Split(document, heading)
+	out, found := preface, false
+	for _, part := range parts[1:] {
+		if title, _, _ := strings.Cut(part, "\n"); title == s.title {
+			out, found = out+text, true
+			continue
+		}
+		out += heading + part
+	}
+	if !found {
+		out += text
+	}
+	return out
+}
+
+// describe says where, when and with what a section was measured.
+func describe(t *testing.T, before string) string {
 	var host syscall.Utsname
 	if err := syscall.Uname(&host); err != nil {
 		t.Fatal(err)
@@ -91,16 +100,10 @@ func describeMachine(t *testing.T) []string {
 			release = append(release, byte(c))
 		}
 	}
-	commit := output(t, "git", "describe", "--always", "--dirty", "--abbrev=10")
-	return []string{
-		fmt.Sprintf("%s, %d cores, %s of memory, Linux %s, %s", processor(), runtime.NumCPU(), memory(), release, disk(t)),
-		fmt.Sprintf("%s, %s, %s, Tagboat at %s", output(t, "cargo", "--version"), runtime.Version(), output(t, "git", "--version"), commit),
-		"measured " + time.Now().UTC().Format("2006-01-02 15:04") + " UTC; load average before: " + before + ", after: " + load() + "; other work slows what is measured, ratios less than times",
-	}
+	return fmt.Sprintf("Measured %s UTC at %s. %s, %d cores, %s of memory, Linux %s, %s; %s, %s, %s. Load average before: %s, after: %s.",
+		time.Now().UTC().Format("2006-01-02 15:04"), output(t, "git", "describe", "--always", "--dirty", "--abbrev=10"),
+		processor(), runtime.NumCPU(), memory(), release, disk(t), output(t, "cargo", "--version"), runtime.Version(), output(t, "git", "--version"), before, load())
 }
-
-// before is the load when the program started.
-var before = load()
 
 // load is the machine's load average over 1, 5 and 15 minutes.
 func load() string {
