@@ -7,7 +7,7 @@ import (
 	"github.com/tagboat/tagboat/internal/release"
 )
 
-// Act is what somebody with the right to write releases does to the draft.
+// Act is what somebody does who has the right to write releases, or to publish crates.
 type Act string
 
 // The acts.
@@ -20,6 +20,7 @@ const (
 	DropDraft Act = "deletes the draft"
 	EditNotes Act = "edits the notes"
 	AddFile   Act = "adds a file"
+	TakeCrate Act = "publishes a crate of the release with other bytes"
 )
 
 // Forges reports whether the act puts other bytes in the place of ours.
@@ -42,13 +43,13 @@ func (m Meddling) String() string {
 }
 
 // refusable reports whether Tagboat may refuse to go on: where bytes are forged, and where a file vanishes under a run's
-// hands. The rest it must survive.
+// hands, or a version is taken. The rest it must survive.
 func (m Meddling) refusable() bool {
-	return m.Act.Forges() || m.Step != "" && (m.Act == DropAsset || m.Act == DropBill)
+	return m.Act.Forges() || m.Act == TakeCrate || m.Step != "" && (m.Act == DropAsset || m.Act == DropBill)
 }
 
 func randomMeddling(rng *rand.Rand) Meddling {
-	acts := []Act{SwapCrate, ForgeBill, ForgeAll, ForgeAll, DropAsset, DropBill, DropDraft, EditNotes, AddFile}
+	acts := []Act{SwapCrate, ForgeBill, ForgeAll, ForgeAll, DropAsset, DropBill, DropDraft, EditNotes, AddFile, TakeCrate, TakeCrate}
 	m := Meddling{Act: acts[rng.IntN(len(acts))], Process: 1 + rng.IntN(4)}
 	if rng.IntN(2) == 0 {
 		steps := []string{release.KindLedger, release.KindSeal, release.KindRelease, release.KindPublish + "/crates-io/hyperlight-common@" + Version, release.KindConfirm + "/crates-io/hyperlight-host@" + Version}

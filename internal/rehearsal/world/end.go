@@ -65,7 +65,7 @@ func (t *World) inspectUploads() {
 				t.Fail("each version once", "%s accepted %s %s twice", registry, u.Name, u.Version)
 			}
 			seen[u.Name] = u
-			if u.Token == "by hand" {
+			if u.Token == handLabel {
 				continue
 			}
 			later := u.SHA256 == t.Parcels(registry, scene.LaterOn)[u.Name].Sum

@@ -61,7 +61,7 @@ func (t *World) Uploads(name string) []Upload {
 	var out []Upload
 	for _, u := range twin.Accepted() {
 		at := u.At
-		if u.Token != "by hand" {
+		if u.Token != handLabel || u.At.After(t.ready) {
 			at = at.Add(t.lagOf(name, u.Name))
 		}
 		out = append(out, Upload{u, at})

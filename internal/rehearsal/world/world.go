@@ -30,6 +30,8 @@ const (
 	// stay below GitHub's limits.
 	byHand = "by-hand"
 	hands  = 64
+	// handLabel is how registries name who uploads by hand.
+	handLabel = "by hand"
 )
 
 // The secrets of every release, of which nothing may ever be seen. RotatedToken is crates.io's next one.
@@ -153,7 +155,7 @@ func (t *World) openRegistry(name string) {
 	c := registrytwin.Config{Name: name, URL: "http://" + RegistryHost(name), Cache: t.stock.cache, LagOf: func(crate string) time.Duration { return t.lagOf(name, crate) },
 		Manners: registrytwin.CratesIO, Tokens: []registrytwin.Token{
 			{Label: "tagboat", Value: secret.New(CratesIOToken), Scope: registrytwin.Publish}, {Label: "tagboat", Value: secret.New(RotatedToken), Scope: registrytwin.Publish},
-			{Label: "by hand", Value: secret.New(byHand), Scope: registrytwin.Publish}}}
+			{Label: handLabel, Value: secret.New(byHand), Scope: registrytwin.Publish}}}
 	if t.Scene.Limits {
 		c.Buckets = registrytwin.CratesIOBuckets()
 	}
@@ -199,25 +201,30 @@ func (t *World) publishedBefore() error {
 		}
 	}
 	for _, p := range put {
-		crate, err := registry.ReadCrate(p.Bytes)
-		if err != nil {
-			return err
-		}
-		reader, _, err := crate.Body(registry.Registry{Name: registry.CratesIO})
-		if err != nil {
-			return err
-		}
-		body, err := io.ReadAll(reader)
-		if err != nil {
-			return err
-		}
 		time.Sleep(10 * time.Minute) // whoever did it kept to the limits
-		status, answer := direct(t.Registries[registry.CratesIO].Handler(), http.MethodPut, "http://"+RegistryHost(registry.CratesIO)+"/api/v1/crates/new", byHand, body)
-		if status != http.StatusOK {
-			return fmt.Errorf("publish %s by hand: %d %s", p.Name, status, answer)
+		if status, answer, err := t.publishByHand(p); err != nil || status != http.StatusOK {
+			return fmt.Errorf("publish %s by hand: %d %s: %w", p.Name, status, answer, err)
 		}
 	}
 	return nil
+}
+
+// publishByHand uploads a crate to crates.io past all faults.
+func (t *World) publishByHand(p scene.Parcel) (status int, answer string, err error) {
+	crate, err := registry.ReadCrate(p.Bytes)
+	if err != nil {
+		return 0, "", err
+	}
+	reader, _, err := crate.Body(registry.Registry{Name: registry.CratesIO})
+	if err != nil {
+		return 0, "", err
+	}
+	body, err := io.ReadAll(reader)
+	if err != nil {
+		return 0, "", err
+	}
+	status, answer = direct(t.Registries[registry.CratesIO].Handler(), http.MethodPut, "http://"+RegistryHost(registry.CratesIO)+"/api/v1/crates/new", byHand, body)
+	return status, answer, nil
 }
 
 // Parcels are the bytes that packaging gives for a registry.
