@@ -109,21 +109,29 @@ func observeRegistries(ctx context.Context, w World, cfg config.Config, c releas
 	g, ctx := errgroup.WithContext(ctx)
 	for i, name := range names {
 		g.Go(func() error {
-			index := indexOf(c, cfg, name)
-			out[i] = release.Registry{Name: name, Index: index, Crates: map[string]release.IndexState{}}
-			client, err := w.Registry(name, index)
+			at := indexOf(c, cfg, name)
+			out[i] = release.Registry{Name: name, Index: at, Crates: map[string]release.IndexState{}}
+			client, err := w.Registry(name, at)
 			if err != nil {
 				out[i].Access = release.Access{Asked: true, Problem: err.Error(), Hint: fmt.Sprintf("[registries.%s] in .cargo/config.toml or tagboat.toml says where its index is", name)}
 				return nil
 			}
 			reg := client.Registry()
 			out[i].Index, out[i].Kind, out[i].AwaitAll = reg.Index, string(reg.Kind), reg.Wait == registry.Index
-			if out[i].Access, err = observeAccess(ctx, client, TokenVariable(cfg, name)); err != nil || out[i].Access.Problem != "" {
+			// The credential and the index are asked about at once; where the credential is the problem, it explains the rest.
+			index := out[i]
+			seen := make(chan error, 1)
+			go func() { seen <- observeIndex(ctx, client, &index, c.Crates) }()
+			access, err := observeAccess(ctx, client, TokenVariable(cfg, name))
+			lost := <-seen
+			if out[i].Access = access; err != nil || access.Problem != "" {
 				return err
 			}
-			if err := observeIndex(ctx, client, &out[i], c.Crates); err != nil {
-				return err
+			if lost != nil {
+				return lost
 			}
+			index.Access = access
+			out[i] = index
 			out[i].Forecast = forecast(reg, out[i], time.Now())
 			return nil
 		})

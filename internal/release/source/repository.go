@@ -77,17 +77,25 @@ func (r *Repository) Checkout(ctx context.Context, req release.Request, sealed o
 	} else if cfg, err = r.configAt(ctx, c.Commit); err != nil { // what holds is what the tagged commit says
 		return c, cfg, err
 	}
-	if r.clone, err = r.Repo.CloneAt(ctx, c.Commit, filepath.Join(r.Scratch, "source")); err != nil {
+	bill := make(chan *release.Bill, 1)
+	go func(c release.Checkout) { // the forge is asked while the disk works
+		if sealed == nil {
+			bill <- nil
+			return
+		}
+		bill <- sealed(ctx, c, cfg)
+	}(c)
+	r.clone, err = r.Repo.CloneAt(ctx, c.Commit, filepath.Join(r.Scratch, "source"))
+	known := <-bill
+	if err != nil {
 		return c, cfg, unclonable(err, c.Commit)
 	}
 	r.config = cfg
-	if sealed != nil {
-		if bill := sealed(ctx, c, cfg); bill != nil {
-			c.Sealed = true
-			c.Crates, c.Indexes = bill.Contents()
-			err = r.readTexts(&c)
-			return c, r.config, err
-		}
+	if known != nil {
+		c.Sealed = true
+		c.Crates, c.Indexes = known.Contents()
+		err = r.readTexts(&c)
+		return c, r.config, err
 	}
 	if err := r.open(ctx, &c); err != nil {
 		return c, cfg, err
