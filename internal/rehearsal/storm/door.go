@@ -44,18 +44,9 @@ func (c *call) name() string { return c.Service + " " + c.Op }
 // goroutines take part in it.
 type door struct{ p *process }
 
-// RoundTrip implements http.RoundTripper.
-func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
+// send lets a call travel, be answered, and be told.
+func (d *door) send(c *call, req *http.Request, body []byte) (*http.Response, error) {
 	p, t := d.p, d.p.trial
-	body, err := consume(req)
-	if err != nil {
-		return nil, err
-	}
-	// What is cancelled is not counted: whether it gets as far as here is the scheduler's choice.
-	if err := context.Cause(req.Context()); err != nil {
-		return nil, err
-	}
-	c := d.describe(req, body)
 	t.watchSecrets(c, req)
 	sent, err := t.copyRequest(req, body, c.id)
 	if err != nil {

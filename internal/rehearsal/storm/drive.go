@@ -167,7 +167,7 @@ func (t *trial) start(half release.Half) *process {
 	if t.processes > t.Scene.Stormy {
 		t.calm.Store(true)
 	}
-	p := &process{trial: t, number: t.processes, half: half, began: time.Now(), seen: map[string]int{}, steps: map[string]string{}, rank: map[string]int{}, packed: map[string]bool{}}
+	p := &process{trial: t, number: t.processes, half: half, began: time.Now(), seen: map[string]int{}, sharing: map[string]*shared{}, steps: map[string]string{}, rank: map[string]int{}, packed: map[string]bool{}}
 	if t.Scene.Drift > 0 && p.number >= t.Scene.Drift {
 		p.maker = scene.LaterOn
 	}

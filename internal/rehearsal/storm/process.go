@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -43,8 +45,9 @@ type process struct {
 	diedAt   time.Time // zero while it lives
 	ended    bool
 	requests int
-	uploads  int               // accepted by a registry
-	writes   int               // requests that change something and arrived
+	uploads  int // accepted by a registry
+	writes   int // requests that change something and arrived
+	sharing  map[string]*shared
 	seen     map[string]int    // requests by who and what, to tell repeated ones apart
 	steps    map[string]string // answers of converge: which step asked
 	rank     map[string]int    // place of a step in the plan
@@ -134,6 +137,7 @@ func (p *process) die(where string) {
 		return
 	}
 	p.diedAt = time.Now()
+	shares := slices.Collect(maps.Values(p.sharing))
 	p.mu.Unlock()
 	t := p.trial
 	t.mu.Lock()
@@ -141,6 +145,9 @@ func (p *process) die(where string) {
 	t.mu.Unlock()
 	t.note(p.name(), "DIES %s", where)
 	p.end(&died{where})
+	for _, s := range shares {
+		s.cancel(&died{where})
+	}
 	p.hangUp()
 }
 
@@ -153,6 +160,9 @@ func (p *process) deadSince() (time.Time, bool) {
 
 // dial connects the process to a host and remembers the connection, to cut it when the process dies.
 func (p *process) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	if _, dead := p.deadSince(); dead {
+		return nil, &died{"before it could connect"} // net/http would repeat a question whose connection was cut
+	}
 	nc, err := p.trial.network.Dial(ctx, address)
 	if err != nil {
 		return nil, err
