@@ -112,7 +112,7 @@ func (s *Scene) setServices(rng *rand.Rand) {
 	percent := func(n int) bool { return rng.IntN(100) < n }
 	seconds := func(n int) time.Duration { return time.Duration(rng.IntN(n*1000)) * time.Millisecond }
 	if percent(25) {
-		s.DraftLag = seconds(20)
+		s.DraftLag = seconds([]int{20, 200}[rng.IntN(2)]) // the longer one outlasts packaging
 	}
 	if percent(30) {
 		s.StartDelay = seconds(200)
@@ -224,8 +224,10 @@ func (s *Scene) shape(calls int) fault.Shape {
 // steps are keys around which a process may die: of kinds with one step the kind, of the others whole keys, so that it
 // does not depend on the scheduler which of several steps comes first.
 func (s *Scene) steps() []string {
-	out := []string{release.KindBranch, release.KindDispatch, release.KindPackage, release.KindCompare, release.KindDraft, release.KindLedger, release.KindSeal, release.KindRelease,
-		release.KindAsset + "/" + release.SumsName}
+	out := []string{release.KindAsset + "/" + release.SumsName}
+	for range 3 { // there are many crates, and the bridges between them and the release are these
+		out = append(out, release.KindBranch, release.KindDispatch, release.KindPackage, release.KindCompare, release.KindDraft, release.KindLedger, release.KindSeal, release.KindRelease)
+	}
 	for _, c := range workspace {
 		out = append(out, release.KindAsset+"/"+AssetOf(c.Name))
 		for _, r := range s.Homes(c.Name) {

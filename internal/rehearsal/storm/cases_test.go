@@ -41,6 +41,12 @@ func TestCases(t *testing.T) {
 			// It packages again since the draft is listed late; the bill that it wants to replace is sealed.
 			scene: scene.Scene{DraftLag: 30 * time.Second}, faults: []string{"die before release", "github delete-asset bill.json #2: die"}, runs: 3,
 		},
+		"a full draft is listed too late to be found": {
+			scene: scene.Scene{DraftLag: time.Minute, Lag: time.Minute}, faults: []string{"die after ledger"}, runs: 2, says: "github delete-release v0.4.0 -> 204",
+		},
+		"the draft of a run is listed after it has published": {
+			scene: scene.Scene{DraftLag: time.Hour}, runs: 1,
+		},
 		"a run dies after each step of the bill": {
 			faults: []string{"github upload-asset bill.next.json: die-after", "github delete-asset bill.json: die-after", "github rename-asset bill.next.json: die-after"}, runs: 4,
 		},

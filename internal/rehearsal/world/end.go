@@ -25,7 +25,7 @@ func (t *World) Inspect(released bool, runs int) {
 	}
 	var ours []githubtwin.Release
 	for _, r := range t.GitHub.Releases() {
-		if r.Tag == scene.TagName || r.Draft {
+		if (r.Tag == scene.TagName || r.Draft) && !t.tooLate(r) {
 			ours = append(ours, r)
 		}
 		t.NoSecret("the text of a release", r.Name+r.Body)
@@ -39,6 +39,12 @@ func (t *World) Inspect(released bool, runs int) {
 		return
 	}
 	t.inspectRelease(ours[0], t.GitHub.Undrafted()[0].At, t.Keys(runs))
+}
+
+// tooLate reports whether a draft was not listed yet when the release became public, so that no run could find it.
+func (t *World) tooLate(r githubtwin.Release) bool {
+	public := t.GitHub.Undrafted()
+	return r.Draft && len(public) > 0 && r.CreatedAt.Add(time.Second+t.Scene.DraftLag).After(public[0].At)
 }
 
 func describe(releases []githubtwin.Release) string {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/converge"
 	"github.com/tagboat/tagboat/internal/forge"
@@ -27,6 +28,8 @@ type Draft struct {
 	mu      sync.Mutex
 	release forge.Release
 	stale   bool // the assets of release must be listed again before they are believed
+	others  []forge.Release
+	missed  time.Time // since when the known draft is missing from the list; zero while it is listed
 }
 
 // New returns the release of a tag, of which nothing is known yet.
@@ -69,23 +72,70 @@ func (d *Draft) Distrust() {
 	d.stale = true
 }
 
-// Find returns the release of the tag: the public one, else the draft with most assets; the zero Release where there is
-// none. Drafts have no address by tag, so they are found by listing; a lost answer may leave two. Empty duplicates of a
-// draft are removed.
+// Find returns the release of the tag: the public one, else the draft that is known already, else the draft with most
+// assets; the zero Release where there is none. Drafts have no address by tag, so they are found by listing, where a new
+// one shows late; a lost answer may leave two. One that is known and not listed is waited for, since duplicates that are
+// older show with it, and in the end read by its number. Empty duplicates of a draft are removed, the others are kept
+// for Others.
 func (d *Draft) Find(ctx context.Context) (forge.Release, error) {
 	all, err := d.forge.FindRelease(ctx, d.tag)
-	if err != nil || len(all) == 0 {
+	if err != nil {
 		return forge.Release{}, err
 	}
-	observe.Order(all)
-	for _, extra := range all[1:] {
-		if extra.Draft && len(extra.Assets) == 0 {
-			if err := d.forge.DeleteRelease(ctx, extra.ID); err != nil && !forge.IsNotFound(err) {
-				return forge.Release{}, err
-			}
+	known := func(r forge.Release) bool { return r.ID == d.Release().ID }
+	listed := slices.ContainsFunc(all, known)
+	if id := d.Release().ID; id != 0 && d.overdue(listed) {
+		rel, err := d.forge.Release(ctx, id)
+		switch {
+		case err == nil && rel.Tag == d.tag:
+			all = append(all, rel)
+		case err != nil && !forge.IsNotFound(err):
+			return forge.Release{}, err
 		}
 	}
+	if len(all) == 0 {
+		return forge.Release{}, nil
+	}
+	observe.Order(all)
+	if i := slices.IndexFunc(all, known); i > 0 && all[0].Draft {
+		all[0], all[i] = all[i], all[0]
+	}
+	var others []forge.Release
+	for _, extra := range all[1:] {
+		if !extra.Draft || len(extra.Assets) > 0 {
+			others = append(others, extra)
+		} else if err := d.forge.DeleteRelease(ctx, extra.ID); err != nil && !forge.IsNotFound(err) {
+			return forge.Release{}, err
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.others = others
 	return all[0], nil
+}
+
+// listedWithin is how long a known draft may be missing from the list before it is read by its number.
+const listedWithin = 10 * time.Second
+
+// overdue notes whether the known draft was listed, and reports whether it has been missing for too long.
+func (d *Draft) overdue(listed bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if listed {
+		d.missed = time.Time{}
+		return false
+	}
+	if d.missed.IsZero() {
+		d.missed = time.Now()
+	}
+	return time.Since(d.missed) >= listedWithin
+}
+
+// Others returns the further releases of the tag that the last Find met and did not remove.
+func (d *Draft) Others() []forge.Release {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.others
 }
 
 // Asset returns the release's asset of a name, nil where there is none. It lists only where the last listing, or an upload

@@ -204,7 +204,7 @@ func (x *steps) public(ctx context.Context) (converge.Outcome, error) {
 	}
 	x.rel.Keep(rel)
 	if !rel.Draft {
-		return converge.Already("is public: " + rel.HTMLURL), nil
+		return converge.Already("is public: " + rel.HTMLURL), x.tidy(ctx)
 	}
 	// The last look before it is public: the draft may have been changed since its files were compared.
 	if changed, err := x.changed(rel); err != nil {
@@ -227,7 +227,37 @@ func (x *steps) public(ctx context.Context) (converge.Outcome, error) {
 		return converge.Outcome{}, converge.Again(fmt.Errorf("publish release %s: it is still a draft", x.snap.Checkout.Tag.Name))
 	}
 	x.rel.Keep(rel)
-	return converge.DoneBecause(rel.HTMLURL), nil
+	return converge.DoneBecause(rel.HTMLURL), x.tidy(ctx)
+}
+
+// tidy removes the drafts of the tag that earlier runs left because theirs was listed too late to be found.
+func (x *steps) tidy(ctx context.Context) error {
+	for _, other := range x.rel.Others() {
+		if other.Draft && x.remnant(other) {
+			if err := x.world.Forge.DeleteRelease(ctx, other.ID); err != nil && !forge.IsNotFound(err) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// remnant reports whether a draft holds nothing but files that a run makes, the crates with our bytes. Anything else in it
+// may be somebody's work.
+func (x *steps) remnant(rel forge.Release) bool {
+	made := map[string]bool{release.BillName: true, release.BillNext: true, release.SumsName: true}
+	for _, a := range x.bill.Artifacts {
+		made[a.Name] = true
+	}
+	for _, a := range observe.Assets(rel) {
+		if c := x.bill.ByAsset(a.Name); c != nil && (!a.Whole || a.SHA256 == c.SHA256) {
+			continue
+		}
+		if !made[a.Name] {
+			return false
+		}
+	}
+	return true
 }
 
 // changed names the files that a release lacks or holds with other bytes than this run's bill, the bill itself and the
