@@ -53,9 +53,12 @@ func All() []Lie {
 	}
 }
 
-// Named returns those with the names.
-func Named(names []string) ([]Lie, error) {
-	var out []Lie
+// Lies are told together.
+type Lies []Lie
+
+// Named returns the lies with the names.
+func Named(names []string) (Lies, error) {
+	var out Lies
 	for _, name := range names {
 		i := slices.IndexFunc(All(), func(s Lie) bool { return s.Name == name })
 		if i < 0 {
@@ -64,6 +67,37 @@ func Named(names []string) ([]Lie, error) {
 		out = append(out, All()[i])
 	}
 	return out, nil
+}
+
+// Has reports whether the lie of that name is among them.
+func (all Lies) Has(name string) bool {
+	return slices.ContainsFunc(all, func(s Lie) bool { return s.Name == name })
+}
+
+// Answer lets the lies answer a request. Where one does, or fails it, told is true and nothing is sent.
+func (all Lies) Answer(w *world.World, c *Request, req *http.Request) (resp *http.Response, told bool, err error) {
+	for _, s := range all {
+		if s.Instead == nil {
+			continue
+		}
+		if resp, err := s.Instead(w, c, req); resp != nil || err != nil {
+			return resp, true, err
+		}
+	}
+	return nil, false, nil
+}
+
+// Distort lets the lies change an answer.
+func (all Lies) Distort(w *world.World, c *Request, resp *http.Response) error {
+	for _, s := range all {
+		if s.Distort == nil {
+			continue
+		}
+		if err := s.Distort(w, c, resp); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // says makes an answer up.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
 	"github.com/tagboat/tagboat/internal/rehearsal/scene"
+	"github.com/tagboat/tagboat/internal/rehearsal/world"
 	"github.com/tagboat/tagboat/internal/release"
 )
 
@@ -51,14 +52,14 @@ func TestCases(t *testing.T) {
 			faults: []string{"github upload-asset bill.next.json: die-after", "github delete-asset bill.json: die-after", "github rename-asset bill.next.json: die-after"}, runs: 4,
 		},
 	}
-	y, err := newYard("")
+	stock, err := world.NewStock("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer y.close()
+	defer stock.Close()
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			s := storm{yard: y, testing: t}
+			s := storm{stock: stock, testing: t}
 			c.scene.Stormy = 10
 			for _, line := range c.faults {
 				f, err := fault.Parse(line)

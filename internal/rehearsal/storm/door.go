@@ -52,7 +52,8 @@ func (d *door) send(c *call, req *http.Request, body []byte) (*http.Response, er
 	if err != nil {
 		return nil, err
 	}
-	if resp, err, lied := t.lie(c, sent); lied {
+	if resp, told, err := t.lies.Answer(t.World, &c.Request, sent); told {
+		t.record(c.entry("a lie"))
 		return resp, err
 	}
 	ctx := req.Context()
@@ -71,7 +72,7 @@ func (d *door) send(c *call, req *http.Request, body []byte) (*http.Response, er
 		return nil, err
 	}
 	t.record(c.entry(strconv.Itoa(resp.StatusCode)))
-	return resp, t.distort(c, resp)
+	return resp, t.lies.Distort(t.World, &c.Request, resp)
 }
 
 // consume reads and closes a request's body.

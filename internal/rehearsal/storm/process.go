@@ -66,7 +66,7 @@ func (d *died) StopsAll() bool { return true }
 func (p *process) run(parent context.Context, req release.Request) *release.Report {
 	t := p.trial
 	t.note(p.name(), "starts (%s half)", p.half)
-	scratch, err := os.MkdirTemp(t.yard.scratch, "run-")
+	scratch, err := os.MkdirTemp(t.stock.Scratch, "run-")
 	if err != nil {
 		t.fail("rehearsal", "%v", err)
 		return nil
@@ -202,14 +202,14 @@ func (p *process) world(scratch string) (observe.World, error) {
 	if err != nil {
 		return observe.World{}, err
 	}
-	w := observe.World{Source: &source{p}, Forge: client, Scratch: scratch, WorkingDir: t.yard.work[0], Poll: 15 * time.Second, Keys: t.Keys(p.number)}
+	w := observe.World{Source: &source{p}, Forge: client, Scratch: scratch, WorkingDir: t.stock.Work[0], Poll: 15 * time.Second, Keys: t.Keys(p.number)}
 	if t.Scene.Restless {
-		w.WorkingDir = t.yard.work[p.number%len(t.yard.work)]
+		w.WorkingDir = t.stock.Work[p.number%len(t.stock.Work)]
 	}
 	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
 		r, err := registry.New(name, index)
 		r.URL = "http://" + world.RegistryHost(name) + "/index/"
-		if t.sabotaged("impatient") {
+		if t.lies.Has("impatient") {
 			r.Wait = registry.Order
 		}
 		return r, registry.Options{HTTP: through, Token: func(context.Context) (secret.Value, error) { return secret.New(t.Token(p.number, name)), nil }}, err

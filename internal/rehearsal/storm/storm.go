@@ -7,8 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -29,7 +27,7 @@ type Options struct {
 	Trace    io.Writer // gets everything that happens in the first release; may be nil
 	Workers  int       // releases at the same time; 0 is one for each processor
 	Scratch  string    // an existing folder for the runs' files; "" makes one in memory where the system has such
-	Sabotage []string  // names of lies, see Sabotages
+	Sabotage []string  // names of lies, see package lie
 	Progress func(Result)
 }
 
@@ -63,13 +61,13 @@ const progressEvery = time.Second
 func Run(ctx context.Context, t *testing.T, o Options) (Result, error) {
 	began := time.Now()
 	r := Result{Faults: map[string]int{}, Ends: map[string]int{}}
-	y, err := newYard(o.Scratch)
+	stock, err := world.NewStock(o.Scratch)
 	if err != nil {
 		return r, err
 	}
-	defer y.close()
-	s := &storm{options: o, yard: y, testing: t, result: r}
-	if s.sabotage, err = lie.Named(o.Sabotage); err != nil {
+	defer stock.Close()
+	s := &storm{options: o, stock: stock, testing: t, result: r}
+	if s.lies, err = lie.Named(o.Sabotage); err != nil {
 		return r, err
 	}
 	workers := o.Workers
@@ -94,10 +92,10 @@ func Run(ctx context.Context, t *testing.T, o Options) (Result, error) {
 
 // storm is a run of many releases.
 type storm struct {
-	options  Options
-	yard     *yard
-	testing  *testing.T
-	sabotage []lie.Lie
+	options Options
+	stock   *world.Stock
+	testing *testing.T
+	lies    lie.Lies
 
 	mu     sync.Mutex
 	next   int
@@ -136,7 +134,7 @@ func (s *storm) release(ctx context.Context, sc *scene.Scene, traced bool) (out 
 	}()
 	synctest.Test(s.testing, func(*testing.T) {
 		ctx := context.WithoutCancel(ctx) // its channel belongs to no bubble; a release is over in no time
-		if t, err = newTrial(ctx, s.yard, sc, s.sabotage); err != nil {
+		if t, err = newTrial(ctx, s.stock, sc, s.lies); err != nil {
 			return
 		}
 		end := t.drive(ctx)
@@ -213,48 +211,3 @@ func kindOf(f fault.Spec) string {
 	}
 	return string(f.Action)
 }
-
-// yard is what all releases of a storm share. Nothing in it changes.
-type yard struct {
-	stock   *world.Stock
-	scratch string
-	work    [2]string // working directories whose artifacts have the same names and other bytes
-}
-
-func newYard(scratch string) (*yard, error) {
-	y := &yard{}
-	var err error
-	if y.stock, err = world.NewStock(); err != nil {
-		return nil, err
-	}
-	if scratch == "" {
-		// A folder in memory spares the disk thousands of small files.
-		if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-			scratch = "/dev/shm"
-		}
-	}
-	if y.scratch, err = os.MkdirTemp(scratch, "tagboat-storm-"); err != nil && scratch != "" {
-		y.scratch, err = os.MkdirTemp("", "tagboat-storm-")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("make folder for the storm: %w", err)
-	}
-	for i := range y.work {
-		y.work[i] = filepath.Join(y.scratch, fmt.Sprintf("machine-%d", i))
-		if err = os.MkdirAll(filepath.Join(y.work[i], "dist"), 0o755); err != nil {
-			break
-		}
-		for _, name := range scene.ArtifactNames() {
-			if err = os.WriteFile(filepath.Join(y.work[i], "dist", name), fmt.Appendf(nil, "%s made on machine %d\n", name, i), 0o644); err != nil {
-				break
-			}
-		}
-	}
-	if err != nil {
-		y.close()
-		return nil, fmt.Errorf("make folder for the storm: %w", err)
-	}
-	return y, nil
-}
-
-func (y *yard) close() { os.RemoveAll(y.scratch) }

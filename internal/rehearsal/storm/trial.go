@@ -19,11 +19,11 @@ import (
 // trial is one release from its tag to its end, through all the processes that it takes.
 type trial struct {
 	*world.World
-	yard     *yard
-	sabotage []lie.Lie
-	began    time.Time
-	network  *memnet.Network
-	faults   *fault.Set
+	stock   *world.Stock
+	lies    lie.Lies
+	began   time.Time
+	network *memnet.Network
+	faults  *fault.Set
 
 	group chan struct{} // the concurrency group of the release workflow
 
@@ -57,11 +57,11 @@ type outcome struct {
 }
 
 // newTrial makes the world of a scene. It must be called on the virtual clock.
-func newTrial(ctx context.Context, y *yard, s *scene.Scene, sabotage []lie.Lie) (*trial, error) {
-	t := &trial{yard: y, sabotage: sabotage, began: time.Now(), network: memnet.New(), group: make(chan struct{}, 1), calls: map[int64]*call{}, mishaps: map[string]int{}}
+func newTrial(ctx context.Context, stock *world.Stock, s *scene.Scene, lies lie.Lies) (*trial, error) {
+	t := &trial{stock: stock, lies: lies, began: time.Now(), network: memnet.New(), group: make(chan struct{}, 1), calls: map[int64]*call{}, mishaps: map[string]int{}}
 	t.faults = fault.NewSet(s.Faults...)
 	t.faults.OnDie = func() { t.died.Store(true) }
-	t.World = world.New(s, y.stock, world.Hooks{Fail: t.fail, Note: t.note, Serve: t.serve, Dispatch: t.job, Lag: func(registry, crate string) time.Duration {
+	t.World = world.New(s, stock, world.Hooks{Fail: t.fail, Note: t.note, Serve: t.serve, Dispatch: t.job, Lag: func(registry, crate string) time.Duration {
 		if t.calm.Load() {
 			return 0
 		}

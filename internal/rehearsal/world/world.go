@@ -43,26 +43,6 @@ const (
 	UserKey       = "key/Storm+c86a02fb7e91d354"
 )
 
-// Stock is what the worlds of a storm share. Nothing in it changes.
-type Stock struct {
-	parcels map[scene.Packing]map[string]scene.Parcel
-	cache   *registrytwin.Cache // remembers what the crates hold
-	masker  *secret.Masker
-}
-
-// NewStock packs every crate.
-func NewStock() (*Stock, error) {
-	s := &Stock{cache: &registrytwin.Cache{}, masker: &secret.Masker{}}
-	for _, v := range []string{GitHubToken, CratesIOToken, RotatedToken, FeedToken, UserKey} {
-		if err := s.masker.Add(secret.New(v)); err != nil {
-			return nil, err
-		}
-	}
-	var err error
-	s.parcels, err = scene.PackAll()
-	return s, err
-}
-
 // World is what the processes of a release find outside: the services, and strangers with a token of their own.
 type World struct {
 	Scene      *scene.Scene
