@@ -25,7 +25,7 @@ func (t *World) Inspect(released bool, runs int) {
 	}
 	var ours []githubtwin.Release
 	for _, r := range t.GitHub.Releases() {
-		if (r.Tag == scene.TagName || r.Draft) && !t.tooLate(r) {
+		if (r.Tag == scene.TagName || r.Draft) && !t.abandoned(r) {
 			ours = append(ours, r)
 		}
 		t.NoSecret("the text of a release", r.Name+r.Body)
@@ -41,10 +41,11 @@ func (t *World) Inspect(released bool, runs int) {
 	t.inspectRelease(ours[0], t.GitHub.Undrafted()[0].At, t.Keys(runs))
 }
 
-// tooLate reports whether a draft was not listed yet when the release became public, so that no run could find it.
-func (t *World) tooLate(r githubtwin.Release) bool {
+// abandoned reports whether a draft may be left: one that was not listed yet when the release became public, so that no
+// run could find it, and one with the bytes of another toolchain, which a person should see.
+func (t *World) abandoned(r githubtwin.Release) bool {
 	public := t.GitHub.Undrafted()
-	return r.Draft && len(public) > 0 && r.CreatedAt.Add(time.Second+t.Scene.DraftLag).After(public[0].At)
+	return r.Draft && (t.Scene.Drift > 0 || len(public) > 0 && r.CreatedAt.Add(time.Second+t.Scene.DraftLag).After(public[0].At))
 }
 
 func describe(releases []githubtwin.Release) string {
