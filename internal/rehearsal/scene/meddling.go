@@ -43,9 +43,10 @@ func (m Meddling) String() string {
 }
 
 // refusable reports whether Tagboat may refuse to go on: where bytes are forged, and where a file vanishes under a run's
-// hands, or a version is taken. The rest it must survive.
-func (m Meddling) refusable() bool {
-	return m.Act.Forges() || m.Act == TakeCrate || m.Step != "" && (m.Act == DropAsset || m.Act == DropBill)
+// hands, or a version is taken. Where there is a workflow its run goes on when another process has ended. The rest
+// Tagboat must survive.
+func (m Meddling) refusable(workflow bool) bool {
+	return m.Act.Forges() || m.Act == TakeCrate || (m.Step != "" || workflow) && (m.Act == DropAsset || m.Act == DropBill)
 }
 
 func randomMeddling(rng *rand.Rand) Meddling {

@@ -256,7 +256,7 @@ func (s *Scene) Registries() []string {
 
 // MayStop reports whether a person did something that Tagboat may, or must, refuse to go on with.
 func (s *Scene) MayStop() bool {
-	return s.MustStop() || s.Drift > 0 || slices.ContainsFunc(s.Meddling, Meddling.refusable)
+	return s.MustStop() || s.Drift > 0 || slices.ContainsFunc(s.Meddling, func(m Meddling) bool { return m.refusable(s.Workflow) })
 }
 
 // MustStop reports whether no release may come out of this.
