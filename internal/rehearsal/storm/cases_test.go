@@ -73,10 +73,10 @@ func TestCases(t *testing.T) {
 				t.Fatal(err)
 			}
 			switch {
-			case out.violation != nil:
-				t.Errorf("violates %q: %s\n%s", out.violation.Invariant, out.violation.Detail, out.trace)
-			case out.end != "released" || out.runs != c.runs || !strings.Contains(out.trace, c.says):
-				t.Errorf("got %q after %d runs, want released after %d, and one that says %q\n%s", out.end, out.runs, c.runs, c.says, out.trace)
+			case out.Violation != nil:
+				t.Errorf("violates %q: %s\n%s", out.Violation.Invariant, out.Violation.Detail, out.Trace)
+			case out.End != "released" || out.Runs != c.runs || !strings.Contains(out.Trace, c.says):
+				t.Errorf("got %q after %d runs, want released after %d, and one that says %q\n%s", out.End, out.Runs, c.runs, c.says, out.Trace)
 			}
 		})
 	}

@@ -14,9 +14,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tagboat/tagboat/internal/rehearsal/fault"
 	"github.com/tagboat/tagboat/internal/rehearsal/lie"
 	"github.com/tagboat/tagboat/internal/rehearsal/scene"
+	"github.com/tagboat/tagboat/internal/rehearsal/trial"
 	"github.com/tagboat/tagboat/internal/rehearsal/world"
 )
 
@@ -121,36 +121,31 @@ func (s *storm) work(ctx context.Context) {
 
 // release makes one release in a bubble of its own. A bubble in which nothing can happen any more panics: a process that
 // hangs for ever is a violation like others.
-func (s *storm) release(ctx context.Context, sc *scene.Scene, traced bool) (out outcome, err error) {
-	var t *trial
+func (s *storm) release(ctx context.Context, sc *scene.Scene, traced bool) (out trial.Outcome, err error) {
+	var t *trial.Trial
 	defer func() {
 		if v := recover(); v != nil && t != nil {
-			t.fail("never hangs", "%v", v)
-			out = t.finished("")
-			out.trace = t.trace()
+			out = t.Hung(v)
 		} else if v != nil {
 			err = fmt.Errorf("storm, seed %d: %v", sc.Seed, v)
 		}
 	}()
 	synctest.Test(s.testing, func(*testing.T) {
 		ctx := context.WithoutCancel(ctx) // its channel belongs to no bubble; a release is over in no time
-		if t, err = newTrial(ctx, s.stock, sc, s.lies); err != nil {
+		if t, err = trial.New(ctx, s.stock, sc, s.lies); err != nil {
 			return
 		}
-		end := t.drive(ctx)
-		t.close()
-		t.Inspect(end == "released", t.processes)
-		out = t.finished(end)
+		out = t.Release(ctx)
 	})
-	if err == nil && (traced || out.violation != nil) {
-		out.trace = t.trace()
+	if err == nil && (traced || out.Violation != nil) {
+		out.Trace = t.Trace()
 	}
 	return out, err
 }
 
 // add sums a release up. Of several violations that of the lowest seed counts, so that it does not depend on which worker
 // was faster.
-func (s *storm) add(o outcome, err error) {
+func (s *storm) add(o trial.Outcome, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -159,20 +154,19 @@ func (s *storm) add(o outcome, err error) {
 	}
 	r := &s.result
 	r.Releases++
-	r.Virtual += o.virtual
-	r.Runs += o.runs
-	r.Deaths += o.deaths
-	r.Requests += o.requests
-	r.Ends[o.end]++
-	for kind, n := range o.faults {
+	r.Virtual += o.Virtual
+	r.Runs += o.Runs
+	r.Deaths += o.Deaths
+	r.Requests += o.Requests
+	r.Ends[o.End]++
+	for kind, n := range o.Faults {
 		r.Faults[kind] += n
 	}
-	if v := o.violation; v != nil && (r.Violation == nil || v.Seed < r.Violation.Seed) {
-		v.Trace, v.Replay = o.trace, fmt.Sprintf("tagboat rehearse --storm 1 --seed %d --trace", v.Seed)
-		r.Violation = v
+	if v := o.Violation; v != nil && (r.Violation == nil || o.Seed < r.Violation.Seed) {
+		r.Violation = &Violation{Seed: o.Seed, Invariant: v.Invariant, Detail: v.Detail, Trace: o.Trace, Replay: fmt.Sprintf("tagboat rehearse --storm 1 --seed %d --trace", o.Seed)}
 	}
-	if o.trace != "" && s.options.Trace != nil {
-		if _, err := io.WriteString(s.options.Trace, o.trace); err != nil {
+	if o.Trace != "" && s.options.Trace != nil {
+		if _, err := io.WriteString(s.options.Trace, o.Trace); err != nil {
 			s.err = err
 		}
 	}
@@ -197,17 +191,4 @@ func (s *storm) report(began time.Time, over <-chan struct{}) {
 		s.mu.Unlock()
 		s.options.Progress(now)
 	}
-}
-
-// kindOf names a fault for counting.
-func kindOf(f fault.Spec) string {
-	switch {
-	case f.Action == fault.AcceptThen && f.Status == 0:
-		return "accept-then drop"
-	case f.Action == fault.AcceptThen, f.Action == fault.Refuse:
-		return fmt.Sprintf("%s %d", f.Action, f.Status)
-	case f.Step != "" && f.Action != fault.DiskFull:
-		return string(f.Action) + " at a step"
-	}
-	return string(f.Action)
 }

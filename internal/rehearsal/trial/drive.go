@@ -1,10 +1,12 @@
-package storm
+package trial
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/rehearsal/fault"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
 	"github.com/tagboat/tagboat/internal/rehearsal/scene"
 	"github.com/tagboat/tagboat/internal/release"
@@ -17,8 +19,24 @@ const calmRuns = 12
 // longest is the longest that a release may take on the virtual clock.
 const longest = 30 * 24 * time.Hour
 
+// Release makes the release, holds the world against what must be there in the end, and sums up.
+func (t *Trial) Release(ctx context.Context) Outcome {
+	end := t.drive(ctx)
+	t.close()
+	t.Inspect(end == "released", t.processes)
+	return t.finished(end)
+}
+
+// Hung sums up a release in which nothing could happen any more.
+func (t *Trial) Hung(why any) Outcome {
+	t.fail("never hangs", "%v", why)
+	out := t.finished("")
+	out.Trace = t.Trace()
+	return out
+}
+
 // drive starts processes until the release has reached its end. What GitHub starts runs in job.
-func (t *trial) drive(ctx context.Context) string {
+func (t *Trial) drive(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	calm := 0
@@ -54,7 +72,7 @@ func (t *trial) drive(ctx context.Context) string {
 }
 
 // onceMore runs again where everything is done. Nothing may be changed by that.
-func (t *trial) onceMore(ctx context.Context) {
+func (t *Trial) onceMore(ctx context.Context) {
 	t.calm.Store(true)
 	_ = sleep(ctx, time.Hour) // the limits of an hour are over; the caller sees the end of ctx
 	p := t.start(release.First)
@@ -76,7 +94,7 @@ func (t *trial) onceMore(ctx context.Context) {
 }
 
 // judge decides whether a release has ended with this report of a first half.
-func (t *trial) judge(r *release.Report) (end string, ended bool) {
+func (t *Trial) judge(r *release.Report) (end string, ended bool) {
 	last := r
 	t.mu.Lock()
 	job := t.lastJob
@@ -101,7 +119,7 @@ func (t *trial) judge(r *release.Report) (end string, ended bool) {
 }
 
 // pardon is a person who does, once, what the stopped run's hint says: delete a draft that somebody forged, and run again.
-func (t *trial) pardon() bool {
+func (t *Trial) pardon() bool {
 	t.mu.Lock()
 	again := t.pardoned
 	t.pardoned, t.lastJob = true, nil
@@ -125,7 +143,7 @@ func summary(r *release.Report) string {
 
 // pause waits before the next run as long as the report says, or as long as a person takes. What died is started again
 // sooner, and never at the same instant.
-func (t *trial) pause(ctx context.Context, p *process, r *release.Report) {
+func (t *Trial) pause(ctx context.Context, p *process, r *release.Report) {
 	wait := time.Duration(1+t.Scene.Dice(600, "pause", p.number)) * time.Second
 	if r == nil {
 		wait = time.Duration(1+t.Scene.Dice(600, "pause", p.number)) * []time.Duration{time.Millisecond, 100 * time.Millisecond}[t.Scene.Dice(2, "recovery", p.number)]
@@ -138,7 +156,7 @@ func (t *trial) pause(ctx context.Context, p *process, r *release.Report) {
 
 // job is the release workflow: a runner that starts the second half, again where the runner was lost.
 // The workflow has a concurrency group that queues, as ours in examples/ have.
-func (t *trial) job(ctx context.Context, d githubtwin.Dispatch) (conclusion string) {
+func (t *Trial) job(ctx context.Context, d githubtwin.Dispatch) (conclusion string) {
 	select {
 	case t.group <- struct{}{}:
 		defer func() { <-t.group }()
@@ -166,7 +184,7 @@ func (t *trial) job(ctx context.Context, d githubtwin.Dispatch) (conclusion stri
 }
 
 // start makes the next process. The storm ends when enough of them have seen it.
-func (t *trial) start(half release.Half) *process {
+func (t *Trial) start(half release.Half) *process {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.processes++
@@ -182,17 +200,30 @@ func (t *trial) start(half release.Half) *process {
 }
 
 // finished counts what a trial did.
-func (t *trial) finished(end string) outcome {
+func (t *Trial) finished(end string) Outcome {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	o := outcome{end: end, virtual: time.Since(t.began), runs: t.processes, deaths: t.deaths, requests: t.requests, faults: t.mishaps, violation: t.violation}
+	o := Outcome{Seed: t.Scene.Seed, End: end, Virtual: time.Since(t.began), Runs: t.processes, Deaths: t.deaths, Requests: t.requests, Faults: t.mishaps, Violation: t.violation}
 	unfired := t.faults.Unfired()
 	for _, f := range t.Scene.Faults {
 		if i := slices.Index(unfired, f.String()); i >= 0 {
 			unfired = slices.Delete(unfired, i, i+1)
 			continue
 		}
-		o.faults[kindOf(f)]++
+		o.Faults[kindOf(f)]++
 	}
 	return o
+}
+
+// kindOf names a fault for counting.
+func kindOf(f fault.Spec) string {
+	switch {
+	case f.Action == fault.AcceptThen && f.Status == 0:
+		return "accept-then drop"
+	case f.Action == fault.AcceptThen, f.Action == fault.Refuse:
+		return fmt.Sprintf("%s %d", f.Action, f.Status)
+	case f.Step != "" && f.Action != fault.DiskFull:
+		return string(f.Action) + " at a step"
+	}
+	return string(f.Action)
 }

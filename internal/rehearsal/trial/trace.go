@@ -1,4 +1,4 @@
-package storm
+package trial
 
 import (
 	"cmp"
@@ -30,7 +30,7 @@ const (
 	entryStep
 )
 
-func (t *trial) record(e entry) {
+func (t *Trial) record(e entry) {
 	e.at = time.Since(t.began)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -38,7 +38,7 @@ func (t *trial) record(e entry) {
 }
 
 // note records a sentence about a process, or about the world.
-func (t *trial) note(who, format string, args ...any) {
+func (t *Trial) note(who, format string, args ...any) {
 	t.record(entry{kind: entryNote, key: who, text: fmt.Sprintf(format, args...)})
 }
 
@@ -48,9 +48,9 @@ func (c *call) entry(outcome string) entry {
 	return entry{process: c.process, rank: c.process.rank[c.Key], kind: entryCall, key: c.Key, text: outcome, call: c}
 }
 
-// trace puts a trial into words. Several things happen at one instant of a virtual clock, in an order that the scheduler
+// Trace puts a trial into words. Several things happen at one instant of a virtual clock, in an order that the scheduler
 // chooses; they are told in the order of the plan. What a process says at the instant of its death nobody hears.
-func (t *trial) trace() string {
+func (t *Trial) Trace() string {
 	t.mu.Lock()
 	log := slices.Clone(t.log)
 	t.mu.Unlock()
@@ -114,18 +114,18 @@ func (e entry) words() string {
 }
 
 // fail notes that something that must always hold does not. Only the first counts: what comes after it may follow from it.
-func (t *trial) fail(invariant, format string, args ...any) {
+func (t *Trial) fail(invariant, format string, args ...any) {
 	detail := fmt.Sprintf(format, args...)
 	t.note("", "VIOLATED: %s: %s", invariant, detail)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.violation == nil {
-		t.violation = &Violation{Seed: t.Scene.Seed, Invariant: invariant, Detail: detail}
+		t.violation = &Breach{invariant, detail}
 	}
 }
 
 // ok reports whether everything holds so far.
-func (t *trial) ok() bool {
+func (t *Trial) ok() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.violation == nil

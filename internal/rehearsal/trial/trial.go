@@ -1,4 +1,6 @@
-package storm
+// Package trial is one release of a storm, from its tag to its end: processes that may die at any time, what happens to
+// their requests on the wire, and the judge of what they do and say. It must run on a virtual clock.
+package trial
 
 import (
 	"context"
@@ -16,8 +18,8 @@ import (
 	"github.com/tagboat/tagboat/internal/release"
 )
 
-// trial is one release from its tag to its end, through all the processes that it takes.
-type trial struct {
+// Trial is one release from its tag to its end, through all the processes that it takes.
+type Trial struct {
 	*world.World
 	stock   *world.Stock
 	lies    lie.Lies
@@ -38,27 +40,31 @@ type trial struct {
 	calls     map[int64]*call
 	mishaps   map[string]int // what happened of our own faults, by kind
 	log       []entry
-	violation *Violation
+	violation *Breach
 	lastJob   *release.Report // of the newest second half
 	pardoned  bool
 	late      sync.WaitGroup // requests of dead processes
 }
 
-// outcome is what a trial hands back.
-type outcome struct {
-	end       string // how it ended: "released", or the summary of the stop
-	virtual   time.Duration
-	runs      int
-	deaths    int
-	requests  int
-	faults    map[string]int
-	violation *Violation
-	trace     string
+// Outcome is what a trial hands back.
+type Outcome struct {
+	Seed      uint64
+	End       string // how it ended: "released", or the summary of the stop
+	Virtual   time.Duration
+	Runs      int
+	Deaths    int
+	Requests  int
+	Faults    map[string]int
+	Violation *Breach // nil: everything held
+	Trace     string
 }
 
-// newTrial makes the world of a scene. It must be called on the virtual clock.
-func newTrial(ctx context.Context, stock *world.Stock, s *scene.Scene, lies lie.Lies) (*trial, error) {
-	t := &trial{stock: stock, lies: lies, began: time.Now(), network: memnet.New(), group: make(chan struct{}, 1), calls: map[int64]*call{}, mishaps: map[string]int{}}
+// Breach is the first thing that must always hold and did not.
+type Breach struct{ Invariant, Detail string }
+
+// New makes the world of a scene. It must be called on the virtual clock.
+func New(ctx context.Context, stock *world.Stock, s *scene.Scene, lies lie.Lies) (*Trial, error) {
+	t := &Trial{stock: stock, lies: lies, began: time.Now(), network: memnet.New(), group: make(chan struct{}, 1), calls: map[int64]*call{}, mishaps: map[string]int{}}
 	t.faults = fault.NewSet(s.Faults...)
 	t.faults.OnDie = func() { t.died.Store(true) }
 	t.World = world.New(s, stock, world.Hooks{Fail: t.fail, Note: t.note, Serve: t.serve, Dispatch: t.job, Lag: func(registry, crate string) time.Duration {
@@ -75,12 +81,12 @@ func newTrial(ctx context.Context, stock *world.Stock, s *scene.Scene, lies lie.
 }
 
 // serve puts a service on the network, behind what happens to requests.
-func (t *trial) serve(service, host string, h http.Handler) {
+func (t *Trial) serve(service, host string, h http.Handler) {
 	t.network.Serve(host, &http.Server{Handler: t.front(service, h), ErrorLog: log.New(serverLog{t}, "", 0)})
 }
 
 // serverLog takes what a server finds worth a line: panics of the twins above all.
-type serverLog struct{ t *trial }
+type serverLog struct{ t *Trial }
 
 func (l serverLog) Write(b []byte) (int, error) {
 	l.t.fail("rehearsal", "a server says: %s", b)
@@ -88,7 +94,7 @@ func (l serverLog) Write(b []byte) (int, error) {
 }
 
 // close ends the world and waits for everything in it.
-func (t *trial) close() {
+func (t *Trial) close() {
 	t.late.Wait()
 	if err := t.GitHub.Close(); err != nil {
 		t.fail("rehearsal", "close: %v", err)

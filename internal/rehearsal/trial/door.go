@@ -1,4 +1,4 @@
-package storm
+package trial
 
 import (
 	"bytes"
@@ -85,7 +85,7 @@ func consume(req *http.Request) ([]byte, error) {
 }
 
 // copyRequest is the request as it leaves the process.
-func (t *trial) copyRequest(req *http.Request, body []byte, id int64) (*http.Request, error) {
+func (t *Trial) copyRequest(req *http.Request, body []byte, id int64) (*http.Request, error) {
 	out := req.Clone(req.Context())
 	if body != nil {
 		out.Body = io.NopCloser(bytes.NewReader(body))

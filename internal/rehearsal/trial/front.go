@@ -1,4 +1,4 @@
-package storm
+package trial
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 const maxRequests = 6000
 
 // front stands before a service: it lets faults happen, and holds what arrives against what must be.
-func (t *trial) front(service string, plain http.Handler) http.Handler {
+func (t *Trial) front(service string, plain http.Handler) http.Handler {
 	stormy := t.faults.Wrap(service, func(r *http.Request) string {
 		if c := t.callOf(r); c != nil {
 			return c.Op
@@ -51,7 +51,7 @@ func (t *trial) front(service string, plain http.Handler) http.Handler {
 	})
 }
 
-func (t *trial) callOf(r *http.Request) *call {
+func (t *Trial) callOf(r *http.Request) *call {
 	id, err := strconv.ParseInt(r.Header.Get(callHeader), 10, 64)
 	if err != nil {
 		return nil
@@ -62,7 +62,7 @@ func (t *trial) callOf(r *http.Request) *call {
 }
 
 // strike lets the faults act. Where one of them asks for a death, it is the death of the process whose call this is.
-func (t *trial) strike(c *call, stormy http.Handler) http.HandlerFunc {
+func (t *Trial) strike(c *call, stormy http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		fired := len(t.faults.Fired())
 		defer func() {
@@ -83,7 +83,7 @@ func (t *trial) strike(c *call, stormy http.Handler) http.HandlerFunc {
 }
 
 // mishapAt returns our own fault for the n-th request, "" for none.
-func (t *trial) mishapAt(n int) string {
+func (t *Trial) mishapAt(n int) string {
 	if i := slices.IndexFunc(t.Scene.Mishaps, func(m scene.Mishap) bool { return m.Call == n }); i >= 0 {
 		return t.Scene.Mishaps[i].Kind
 	}
@@ -91,7 +91,7 @@ func (t *trial) mishapAt(n int) string {
 }
 
 // tear lets half of something arrive and cuts the connection.
-func (t *trial) tear(c *call, kind string, plain http.Handler) http.HandlerFunc {
+func (t *Trial) tear(c *call, kind string, plain http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		t.mu.Lock()
 		t.mishaps[kind]++

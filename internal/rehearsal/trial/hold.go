@@ -1,4 +1,4 @@
-package storm
+package trial
 
 import (
 	"net/http"
@@ -16,7 +16,7 @@ import (
 // process ends.
 
 // watchSecrets holds where credentials go: to the service that they are for, in one header, and nowhere else.
-func (t *trial) watchSecrets(c *call, req *http.Request) {
+func (t *Trial) watchSecrets(c *call, req *http.Request) {
 	t.NoSecret("the address of "+c.name(), req.URL.String())
 	want := []string{""}
 	switch {
@@ -32,7 +32,7 @@ func (t *trial) watchSecrets(c *call, req *http.Request) {
 
 // arrive counts a request and holds it against what the process could see when it began: nobody does again what stood
 // there already.
-func (t *trial) arrive(c *call, r *http.Request) int {
+func (t *Trial) arrive(c *call, r *http.Request) int {
 	p := c.process
 	changes := r.Method != http.MethodGet && r.Method != http.MethodHead && c.Op != "generate-notes "+scene.TagName
 	p.mu.Lock()

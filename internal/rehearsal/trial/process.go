@@ -1,4 +1,4 @@
-package storm
+package trial
 
 import (
 	"bytes"
@@ -31,7 +31,7 @@ import (
 
 // process is one run of Tagboat on an empty disk, with clients of its own.
 type process struct {
-	trial    *trial
+	trial    *Trial
 	number   int
 	half     release.Half
 	began    time.Time
