@@ -142,7 +142,7 @@ func finish(r *release.Report, res converge.Result, x *steps, half release.Half)
 	if rel := x.rel.Release(); rel.ID != 0 {
 		r.URL, r.Notes, r.Assets = rel.HTMLURL, rel.Body, observe.Assets(rel)
 	}
-	r.RunURL, r.Warnings = x.run.HTMLURL, x.warnings
+	r.RunURL, r.Warnings = x.workflow.URL(), x.warnings
 }
 
 // doneSoFar says what cannot be taken back, and what may have happened all the same: an upload whose answer never came.

@@ -12,6 +12,7 @@ import (
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/dispatch"
 	"github.com/tagboat/tagboat/internal/release/draft"
 	"github.com/tagboat/tagboat/internal/release/observe"
 )
@@ -19,22 +20,22 @@ import (
 // steps does the steps of one plan. What one step learns and a later one needs is here; nothing of it has to survive
 // the process, since every step looks at the world first.
 type steps struct {
-	world observe.World
-	snap  release.Snapshot
-	looks chan struct{} // holds one for each index that is being looked at
-	rel   *draft.Draft
+	world    observe.World
+	snap     release.Snapshot
+	looks    chan struct{} // holds one for each index that is being looked at
+	rel      *draft.Draft
+	workflow *dispatch.Workflow
 
 	mu        sync.Mutex
 	bill      release.Bill
-	files     map[string]string // asset name -> local file of this run
-	run       forge.Run
+	files     map[string]string    // asset name -> local file of this run
 	confirmed map[string]time.Time // "registry/crate" -> when the index first showed our checksum
 	absent    map[string]time.Time // "registry/crate" -> when the comparison found the version in no index
 	warnings  []string             // what registries said to accepted uploads
 }
 
 func newSteps(w observe.World, s release.Snapshot) *steps {
-	x := &steps{world: w, snap: s, looks: make(chan struct{}, parallel), rel: draft.New(w.Forge, s.Checkout.Tag.Name), files: map[string]string{}, confirmed: map[string]time.Time{}, absent: map[string]time.Time{}}
+	x := &steps{world: w, snap: s, looks: make(chan struct{}, parallel), rel: draft.New(w.Forge, s.Checkout.Tag.Name), workflow: workflow(w, s), files: map[string]string{}, confirmed: map[string]time.Time{}, absent: map[string]time.Time{}}
 	if l := s.Remote.Ledger; l.Complete() {
 		x.bill = *l.Bill
 	}
@@ -137,154 +138,22 @@ func branchDenied(err error, name string, trap []string) error {
 
 func (x *steps) relaxed(rule string) bool { return x.snap.Config.Rules[rule].Relax }
 
-// dispatch starts the release workflow and follows it: starting and awaiting are one step, since a start without an
-// answer can only be judged by looking for the run.
+// dispatch starts the release workflow and follows it.
 func (x *steps) dispatch(ctx context.Context) (converge.Outcome, error) {
 	if r := x.snap.Public(); r != nil && x.snap.Remote.Ledger.Complete() {
 		return converge.Skipped("the release is public: " + r.URL), nil
 	}
-	run, err := x.ourRun(ctx)
-	if err != nil {
-		return converge.Outcome{}, err
-	}
-	if run.ID == 0 {
-		converge.Phase(ctx, "starting")
-		w := x.snap.Checkout.Workflow.File
-		if run, err = x.world.Forge.Dispatch(ctx, w, x.snap.Remote.BranchName, nil); err != nil {
-			return converge.Outcome{}, dispatchRefused(err, w)
-		}
-		x.follows(run)
-	}
-	if run, err = x.awaitStart(ctx, run); err != nil {
-		return converge.Outcome{}, err
-	}
-	x.follows(run)
-	if x.snap.Request.Detach {
-		return converge.DoneBecause("started: " + run.HTMLURL), nil
-	}
-	return x.follow(ctx, run)
+	return x.workflow.Run(ctx)
 }
 
-func dispatchRefused(err error, file string) error {
-	var fe *forge.Error
-	if errors.As(err, &fe) && !fe.Retryable() {
-		hint := "the job needs `permissions: actions: write`"
-		if fe.Status == 422 {
-			hint = "the workflow file must be on the default branch and, at the tagged commit, have a `workflow_dispatch` trigger"
-		}
-		return converge.Halt(problem.Error{Summary: fmt.Sprintf("GitHub refused to start workflow %s", file), Detail: fe.Message, Hint: hint, Err: err})
+// workflow is the release workflow at our commit.
+func workflow(w observe.World, s release.Snapshot) *dispatch.Workflow {
+	f := &dispatch.Workflow{Forge: w.Forge, File: s.Checkout.Workflow.File, Branch: s.Remote.BranchName, Commits: []string{s.Checkout.Commit}, Public: s.Public() != nil,
+		StartTimeout: s.Config.Workflow.StartTimeout.Std(), RunTimeout: s.Config.Workflow.RunTimeout.Std(), Poll: w.Poll, Detach: s.Request.Detach}
+	if s.Config.Rules["release-branch"].Relax {
+		f.Commits = append(f.Commits, s.Remote.BranchCommit)
 	}
-	return err
-}
-
-// ourRun returns the run that this process has followed before, however it ended, else one that findRun finds.
-func (x *steps) ourRun(ctx context.Context) (forge.Run, error) {
-	x.mu.Lock()
-	run := x.run
-	x.mu.Unlock()
-	if run.ID != 0 {
-		return x.look(ctx, run)
-	}
-	return x.findRun(ctx)
-}
-
-func (x *steps) follows(run forge.Run) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.run = run
-}
-
-// look reads a run again. One that was started a moment ago may not be there yet.
-func (x *steps) look(ctx context.Context, run forge.Run) (forge.Run, error) {
-	next, err := x.world.Forge.Run(ctx, run.ID)
-	if forge.IsNotFound(err) {
-		run.Status = "requested"
-		return run, nil
-	}
-	return next, err
-}
-
-// findRun looks for a run of the release workflow on our branch and commit that is under way, or that succeeded.
-func (x *steps) findRun(ctx context.Context) (forge.Run, error) {
-	runs, err := x.world.Forge.Runs(ctx, x.snap.Checkout.Workflow.File, x.snap.Remote.BranchName, time.Time{})
-	if err != nil {
-		return forge.Run{}, err
-	}
-	for _, r := range runs {
-		here := r.HeadSHA == x.snap.Checkout.Commit || r.HeadSHA == x.snap.Remote.BranchCommit && x.relaxed("release-branch")
-		ours := r.Event == "workflow_dispatch" && here
-		if ours && (r.Status != "completed" || r.Conclusion == "success" && x.snap.Public() != nil) {
-			return r, nil
-		}
-	}
-	return forge.Run{}, nil
-}
-
-// awaitStart sees that the run leaves the queue within the configured time: a dispatch that GitHub accepted and then
-// forgot must not look like a release that is under way.
-func (x *steps) awaitStart(ctx context.Context, run forge.Run) (forge.Run, error) {
-	began := time.Now()
-	limit := x.snap.Config.Workflow.StartTimeout.Std()
-	for {
-		var err error
-		if run.ID == 0 {
-			run, err = x.findRun(ctx)
-		} else {
-			run, err = x.look(ctx, run)
-		}
-		if err != nil {
-			return run, err
-		}
-		if run.ID != 0 && run.Status != "queued" && run.Status != "requested" && run.Status != "pending" {
-			return run, nil
-		}
-		if time.Since(began) >= limit {
-			where := run.HTMLURL
-			if where == "" {
-				where = "no run appeared"
-			}
-			return run, &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("workflow %s did not start within %s", x.snap.Checkout.Workflow.File, limit), Detail: where,
-				Hint: "is a runner free, and are Actions enabled? Run Tagboat again: it finds the run if it has started since"}
-		}
-		if err := pause(ctx, x.world.Poll); err != nil {
-			return run, err
-		}
-	}
-}
-
-func (x *steps) follow(ctx context.Context, run forge.Run) (converge.Outcome, error) {
-	limit := x.snap.Config.Workflow.RunTimeout.Std()
-	for began := time.Now(); run.Status != "completed"; {
-		converge.Phase(ctx, run.Status+" "+run.HTMLURL)
-		if time.Since(began) >= limit {
-			return converge.Waiting("the release workflow still runs: "+run.HTMLURL, time.Time{}), nil
-		}
-		if err := pause(ctx, x.world.Poll); err != nil {
-			return converge.Outcome{}, err
-		}
-		next, err := x.world.Forge.Run(ctx, run.ID)
-		if err != nil {
-			return converge.Outcome{}, err
-		}
-		run = next
-	}
-	if run.Conclusion != "success" {
-		return converge.Outcome{}, &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("the release workflow ended with %s", run.Conclusion), Detail: run.HTMLURL,
-			Hint: "look at the run, then re-run it or push nothing and run Tagboat again: what is done stays done"}
-	}
-	return converge.DoneBecause("succeeded: " + run.HTMLURL), nil
-}
-
-// pause waits, or returns the context's error.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
+	return f
 }
 
 // client returns the client of one of the release's registries.

@@ -399,7 +399,7 @@ func (x *steps) confirm(ctx context.Context, step converge.Step) (converge.Outco
 			return converge.Waiting(fmt.Sprintf("the index of %s does not show %s %s after %s", reg, name, entry.Version, limit), time.Now().Add(10*time.Minute)), nil
 		}
 		converge.Phase(ctx, "waiting for the index")
-		if err := pause(ctx, wait); err != nil {
+		if err := converge.Sleep(ctx, wait); err != nil {
 			return converge.Outcome{}, err
 		}
 		wait = min(wait*3/2, 10*time.Second)
