@@ -42,10 +42,10 @@ func (t *World) Inspect(released bool, runs int) {
 }
 
 // abandoned reports whether a draft may be left: one that was not listed yet when the release became public, so that no
-// run could find it, and one with the bytes of another toolchain, which a person should see.
+// run could find it, and one with other bytes or files than ours, which a person should see.
 func (t *World) abandoned(r githubtwin.Release) bool {
 	public := t.GitHub.Undrafted()
-	return r.Draft && (t.Scene.Drift > 0 || len(public) > 0 && r.CreatedAt.Add(time.Second+t.Scene.DraftLag).After(public[0].At))
+	return r.Draft && (t.Scene.Drift > 0 || len(t.Scene.Meddling) > 0 || len(public) > 0 && r.CreatedAt.Add(time.Second+t.Scene.DraftLag).After(public[0].At))
 }
 
 func describe(releases []githubtwin.Release) string {
