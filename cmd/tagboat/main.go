@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/tagboat/tagboat/internal/action"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/cli"
 )
@@ -15,7 +16,13 @@ func main() {
 	zone.Main() // a child of the build zone does not come back from here
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the first signal asks for an orderly end, a second one ends at once
-	code := cli.Main(ctx, os.Args[1:], os.Environ(), cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	var code int
+	if len(os.Args) == 2 && os.Args[1] == "action" { // the entry point of the container
+		code = action.Main(ctx, os.Environ(), streams)
+	} else {
+		code = cli.Main(ctx, os.Args[1:], os.Environ(), streams)
+	}
 	stop()
 	os.Exit(code)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ import (
 // target is where a command works: flags that plan, release and verify share.
 type target struct {
 	tag, branch string
+	commit      string
 	repository  string
 	apiURL      string
 	uploadURL   string
@@ -41,6 +43,7 @@ type target struct {
 func (a *app) targetFlags(cmd *cobra.Command, t *target) {
 	f := cmd.Flags()
 	f.StringVar(&t.tag, "tag", "", "the release tag (first half: branch and dispatch; all of it where there is no release workflow)")
+	f.StringVar(&t.commit, "commit", "", "with --tag: stop where the tag points at another commit than this")
 	f.StringVar(&t.branch, "branch", "", "the release branch (second half: package, draft, publish, confirm, release)")
 	f.StringVar(&t.repository, "repository", a.env["GITHUB_REPOSITORY"], "owner/name on GitHub (default: GITHUB_REPOSITORY, else the remote origin)")
 	f.StringVar(&t.apiURL, "api-url", a.env["GITHUB_API_URL"], "GitHub's API (default: GITHUB_API_URL, else https://api.github.com)")
@@ -48,12 +51,16 @@ func (a *app) targetFlags(cmd *cobra.Command, t *target) {
 	f.StringArrayVar(&t.artifacts, "artifacts", nil, "files and folders that become assets, as a glob; may be repeated")
 }
 
+var commitSHA = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+
 // request is what the flags ask for.
 func (t target) request() (release.Request, error) {
-	r := release.Request{Tag: t.tag, Branch: t.branch, Artifacts: t.artifacts, Detach: t.detach}
+	r := release.Request{Tag: t.tag, Branch: t.branch, Commit: t.commit, Artifacts: t.artifacts, Detach: t.detach}
 	switch {
 	case t.tag != "" && t.branch != "":
 		return r, &problem.Error{Kind: problem.Usage, Summary: "--tag and --branch exclude each other", Hint: "--tag goes from the tag to the started release workflow, --branch does what that workflow does"}
+	case t.commit != "" && !commitSHA.MatchString(t.commit):
+		return r, &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("--commit %q is no commit", t.commit), Hint: "give all 40 hexadecimal digits"}
 	case t.tag == "" && t.branch == "":
 		return r, &problem.Error{Kind: problem.Usage, Summary: "which release?", Hint: "give --tag v0.4.0, or --branch release/v0.4.0 inside the release workflow"}
 	case t.tag != "":

@@ -15,31 +15,9 @@ import (
 // hideSecrets registers every variable that is named like a secret with the masker and takes it out of the process's
 // environment, so that no child can inherit it by mistake. What is needed of them stays in a.env.
 func (a *app) hideSecrets() {
-	for name, value := range a.env {
-		if value != "" && namedLikeSecret(name) {
-			v := secret.New(value)
-			trimmed := strings.TrimSpace(value)
-			forms := []string{trimmed}
-			if scheme, rest, ok := strings.Cut(trimmed, " "); ok && (scheme == "Bearer" || scheme == "Basic") {
-				forms = append(forms, rest)
-			}
-			a.masker.Add(v, forms...)
-			os.Unsetenv(name)
-		}
+	for _, name := range a.masker.Environ(a.env) {
+		os.Unsetenv(name)
 	}
-}
-
-func namedLikeSecret(name string) bool {
-	name = strings.ToUpper(name)
-	if name == "PAT" || name == billKeyVariable {
-		return true
-	}
-	for _, part := range []string{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "_PAT", "PRIVATE_KEY", "API_KEY", "APIKEY"} {
-		if strings.Contains(name, part) && !strings.HasSuffix(name, "_URL") && !strings.HasSuffix(name, "CREDENTIAL_PROVIDER") {
-			return true
-		}
-	}
-	return false
 }
 
 // billKeyVariable holds a secret of the user's choice that makes bills of lading authentic, for runs whose registry
@@ -48,7 +26,7 @@ const billKeyVariable = "TAGBOAT_BILL_KEY"
 
 // githubToken finds the token for the forge, zero where there is none.
 func (a *app) githubToken() (secret.Value, error) {
-	for _, name := range []string{"GITHUB_TOKEN", "GH_TOKEN", "INPUT_GITHUB-TOKEN"} {
+	for _, name := range []string{"GITHUB_TOKEN", "GH_TOKEN"} {
 		if a.env[name] == "" {
 			continue
 		}

@@ -34,7 +34,7 @@ checksum. With --rebuild the commit is packaged again, in the build zone, and th
 		},
 	}
 	a.targetFlags(cmd, &t)
-	for _, name := range []string{"tag", "branch", "artifacts"} {
+	for _, name := range []string{"tag", "commit", "branch", "artifacts"} {
 		cmd.Flags().MarkHidden(name)
 	}
 	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "package the commit again and compare the bytes")

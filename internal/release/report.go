@@ -28,11 +28,13 @@ type Report struct {
 	Outcome    string          `json:"outcome"`
 	Repository string          `json:"repository,omitempty"`
 	Tag        string          `json:"tag,omitempty"`
+	Version    string          `json:"version,omitempty"` // of the tag, without "v"
 	Commit     string          `json:"commit,omitempty"`
 	Branch     string          `json:"branch,omitempty"`
 	Title      string          `json:"title,omitempty"`
-	URL        string          `json:"url,omitempty"`     // of the release
-	RunURL     string          `json:"run_url,omitempty"` // of the release workflow's run
+	ReleaseID  int64           `json:"release_id,omitempty"` // of the forge
+	URL        string          `json:"url,omitempty"`        // of the release
+	RunURL     string          `json:"run_url,omitempty"`    // of the release workflow's run
 	Notes      string          `json:"notes,omitempty"`
 	Until      *time.Time      `json:"until,omitempty"` // with "waiting": when to come back
 	Crates     []Crate         `json:"crates,omitempty"`
@@ -42,6 +44,7 @@ type Report struct {
 	Assets     []Asset         `json:"assets,omitempty"`
 	Findings   []Finding       `json:"findings,omitempty"`
 	Warnings   []string        `json:"warnings,omitempty"`
+	Releases   []Report        `json:"releases,omitempty"` // of a command that made several
 	Problems   []ReportProblem `json:"problems"`
 }
 
@@ -69,7 +72,7 @@ type ReportProblem struct {
 
 // NewReport begins a report with what the snapshot and the plan say; every step is pending.
 func NewReport(command string, s Snapshot, p Plan) Report {
-	r := Report{Schema: ReportSchema, Command: command, Outcome: Planned, Repository: s.Repository, Tag: s.Checkout.Tag.Name, Commit: s.Checkout.Commit,
+	r := Report{Schema: ReportSchema, Command: command, Outcome: Planned, Repository: s.Repository, Tag: s.Checkout.Tag.Name, Version: s.Checkout.Tag.Version, Commit: s.Checkout.Commit,
 		Branch: s.Remote.BranchName, Title: s.Title(), Crates: s.Checkout.Crates, Registries: s.Registries, Findings: p.Findings, Steps: []ReportStep{}, Problems: []ReportProblem{}}
 	for _, step := range p.Steps {
 		outcome := converge.StatePending
@@ -85,7 +88,7 @@ func NewReport(command string, s Snapshot, p Plan) Report {
 		r.Bill = l.Bill
 	}
 	for _, rel := range s.Remote.Releases {
-		r.URL, r.Assets = rel.URL, rel.Assets
+		r.ReleaseID, r.URL, r.Assets = rel.ID, rel.URL, rel.Assets
 		break
 	}
 	blocking := Blocking(p.Findings)

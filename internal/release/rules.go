@@ -53,12 +53,16 @@ func Blocking(findings []Finding) []Finding {
 }
 
 func judgeTag(s Snapshot) []Finding {
-	tag, remote := s.Checkout.Tag, s.Remote
+	tag, remote, asked := s.Checkout.Tag, s.Remote, s.Request.Commit
 	switch {
 	case remote.TagCommit == "":
 		return []Finding{{Rule: "tag-moved", Severity: Stop, Summary: fmt.Sprintf("tag %s is not on %s", tag.Name, s.Repository),
 			Detail: "a release is made from a pushed tag, and Tagboat never makes the tag itself",
 			Hint:   fmt.Sprintf("git push origin %s", tag.Name)}}
+	case asked != "" && asked != remote.TagCommit:
+		return []Finding{{Rule: "tag-moved", Severity: Stop, Summary: fmt.Sprintf("tag %s was moved since this release was asked for", tag.Name),
+			Detail: fmt.Sprintf("asked for   %s\nthere now   %s", asked, remote.TagCommit),
+			Hint:   "the push that moved the tag asks for a release of its own; look at why it moved"}}
 	case s.Checkout.Commit != remote.TagCommit:
 		return []Finding{{Rule: "tag-moved", Severity: Stop, Summary: fmt.Sprintf("tag %s points elsewhere on %s", tag.Name, s.Repository),
 			Detail: fmt.Sprintf("here    %s\nthere   %s", s.Checkout.Commit, remote.TagCommit),

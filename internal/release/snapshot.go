@@ -25,6 +25,7 @@ const (
 type Request struct {
 	Tag       string   `json:"tag,omitempty"`       // "v0.4.0"
 	Branch    string   `json:"branch,omitempty"`    // "release/v0.4.0"
+	Commit    string   `json:"commit,omitempty"`    // what the tag pointed at when the release was asked for; empty: whatever it points at
 	Half      Half     `json:"half"`                //
 	Artifacts []string `json:"artifacts,omitempty"` // globs of files and folders that become assets, relative to the working directory
 	Detach    bool     `json:"detach,omitempty"`    // do not follow the dispatched workflow to its end

@@ -36,6 +36,14 @@ func Markdown(r release.Report) string {
 	return markdownWithin(r, summaryLimit)
 }
 
+// commentLimit is what GitHub takes as a comment, in characters; a byte is at least none fewer.
+const commentLimit = 65_000
+
+// Comment renders a report for a comment on a pull request.
+func Comment(r release.Report) string {
+	return markdownWithin(r, commentLimit)
+}
+
 // markdownWithin tries one brevity after the other; the last one is cut if need be, at the end of a line.
 func markdownWithin(r release.Report, limit int) string {
 	var text string

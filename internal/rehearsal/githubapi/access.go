@@ -42,8 +42,14 @@ func (s *Site) admit(c *Call) Reply {
 		return NotFound()
 	}
 	h.Set("X-Accepted-Github-Permissions", c.route.Needs)
-	permission, level, _ := strings.Cut(c.route.Needs, "=")
-	return s.Allowed(c, permission, level)
+	var refused Reply
+	for either := range strings.SplitSeq(c.route.Needs, "; ") {
+		permission, level, _ := strings.Cut(either, "=")
+		if refused = s.Allowed(c, permission, level); refused.Status == 0 {
+			break
+		}
+	}
+	return refused
 }
 
 // Version is the API version that the caller asked for.

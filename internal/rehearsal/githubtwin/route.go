@@ -63,6 +63,9 @@ func (t *Twin) table() []githubapi.Route {
 		{method: "GET", pattern: repo + "/issues/{number}", needs: "issues=read", op: "get-issue", arg: githubapi.Param("number"), do: t.getIssue},
 		{method: "PATCH", pattern: repo + "/issues/{number}", needs: "issues=write", op: "update-issue", arg: githubapi.Param("number"), do: t.updateIssue},
 		{method: "GET", pattern: repo + "/issues/{number}/labels", needs: "issues=read", op: "list-issue-labels", arg: githubapi.Param("number"), do: t.issueLabels},
+		{method: "GET", pattern: repo + "/issues/{number}/comments", needs: "issues=read", op: "list-comments", arg: githubapi.Param("number"), do: t.listComments},
+		{method: "POST", pattern: repo + "/issues/{number}/comments", needs: "issues=write; pull_requests=write", op: "create-comment", arg: githubapi.Param("number"), do: t.createComment},
+		{method: "PATCH", pattern: repo + "/issues/comments/{comment}", needs: "issues=write; pull_requests=write", op: "update-comment", arg: githubapi.Param("comment"), do: t.updateComment},
 		{method: "GET", pattern: repo + "/labels", needs: "issues=read", op: "list-labels", do: t.listLabels},
 		{method: "POST", pattern: repo + "/labels", needs: "issues=write", op: "create-label", arg: githubapi.BodyField("name"), do: t.createLabel},
 

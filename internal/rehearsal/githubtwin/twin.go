@@ -85,6 +85,7 @@ type Twin struct {
 	tickets  map[string]ticket
 	issues   map[int]*issue
 	labels   map[string]label
+	comments []*comment // of all issues, the oldest first
 }
 
 // New returns a world with no releases, runs or issues, on top of what the store holds.

@@ -140,7 +140,7 @@ func finish(r *release.Report, res converge.Result, x *steps, half release.Half)
 		r.Bill = &bill
 	}
 	if rel := x.rel.Release(); rel.ID != 0 {
-		r.URL, r.Notes, r.Assets = rel.HTMLURL, rel.Body, observe.Assets(rel)
+		r.ReleaseID, r.URL, r.Notes, r.Assets = rel.ID, rel.HTMLURL, rel.Body, observe.Assets(rel)
 	}
 	r.RunURL, r.Warnings = x.workflow.URL(), x.warnings
 }
