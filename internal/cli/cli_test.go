@@ -23,6 +23,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tagboat/tagboat/internal/acceptance/outside"
+	"github.com/tagboat/tagboat/internal/action"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/cli"
 )
@@ -46,7 +47,13 @@ func main() {
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Main(ctx, os.Args[1:], os.Environ(), cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	var code int
+	if len(os.Args) == 2 && os.Args[1] == "action" {
+		code = action.Main(ctx, os.Environ(), streams)
+	} else {
+		code = cli.Main(ctx, os.Args[1:], os.Environ(), streams)
+	}
 	stop()
 	os.Exit(code)
 }
@@ -54,6 +61,8 @@ func main() {
 // Each script is a case; a new one needs no Go. Beside testscript's own commands there are
 //
 //	run CODE ARGS...   tagboat in $WORK, which must end with that exit code; no output may hold a token
+//	step CODE EVENT REF [NAME=VALUE]...   a step of a job, as the runner starts the container: inputs are NAME=VALUE, the
+//	                   payload is event.json; afterwards there are output and summary.md, and stdout lacks the masks
 //	world ...          the outside world, see the table in this file
 //	git ARGS...        git in the checkout, with a fixed identity
 //	json FILE EXPR WANT   one value of a JSON document fits a pattern: .problems[0].summary
@@ -65,7 +74,7 @@ func TestScripts(t *testing.T) {
 		Dir: filepath.Join("testdata", "script"), RequireUniqueNames: true, UpdateScripts: os.Getenv("UPDATE") != "",
 		Setup: setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"run": run, "world": world, "git": git, "json": jsonValue, "documents": documents, "terminal": terminal, "disk": disk,
+			"run": run, "step": jobStep, "world": world, "git": git, "json": jsonValue, "documents": documents, "terminal": terminal, "disk": disk,
 		},
 	})
 }
@@ -131,7 +140,13 @@ func run(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	err = ts.Exec("tagboat", args[1:]...)
+	tagboat(ts, want, args[1:]...)
+	silent(ts, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+}
+
+// tagboat runs the program, which must end with that exit code.
+func tagboat(ts *testscript.TestScript, want int, args ...string) {
+	err := ts.Exec("tagboat", args...)
 	got := 0
 	var exit *exec.ExitError
 	switch {
@@ -141,13 +156,60 @@ func run(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%v", err)
 	}
 	if got != want {
-		ts.Fatalf("tagboat %q: exit code %d, want %d", args[1:], got, want)
+		ts.Fatalf("tagboat %q: exit code %d, want %d", args, got, want)
 	}
-	for _, name := range []string{"stdout", "stderr"} {
-		if strings.Contains(ts.ReadFile(name), secretMark) {
-			ts.Fatalf("%s holds a token", name)
+}
+
+// silent holds that no text shows a token.
+func silent(ts *testscript.TestScript, texts ...string) {
+	for _, text := range texts {
+		if strings.Contains(text, secretMark) {
+			ts.Fatalf("a token shows in %q", text)
 		}
 	}
+}
+
+// jobStep runs tagboat as a container of a step is started.
+// https://docs.github.com/en/actions/reference/workflows-and-actions/variables
+func jobStep(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: step CODE EVENT REF [NAME=VALUE]...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	env := map[string]string{
+		"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": args[1], "GITHUB_REF": args[2], "GITHUB_EVENT_PATH": ts.MkAbs("event.json"),
+		"GITHUB_OUTPUT": ts.MkAbs("output"), "GITHUB_STEP_SUMMARY": ts.MkAbs("summary.md"), "GITHUB_WORKSPACE": ts.Getenv("REPO"),
+		"INPUT_GITHUB-TOKEN": ts.Getenv("GITHUB_TOKEN"),
+	}
+	for _, kv := range args[3:] {
+		name, value, _ := strings.Cut(kv, "=")
+		env["INPUT_"+strings.ToUpper(name)] = value
+	}
+	before := map[string]string{}
+	for name, value := range env {
+		before[name] = ts.Getenv(name)
+		ts.Setenv(name, value)
+	}
+	for _, name := range []string{"output", "summary.md"} {
+		ts.Check(os.WriteFile(ts.MkAbs(name), nil, 0o644))
+	}
+	tagboat(ts, want, "action")
+	for name, value := range before {
+		ts.Setenv(name, value)
+	}
+	var shown []string
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		if !strings.HasPrefix(line, "::add-mask::") {
+			shown = append(shown, line)
+		}
+	}
+	report, err := os.ReadFile(filepath.Join(ts.Getenv("REPO"), "tagboat-report.json"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		ts.Check(err)
+	}
+	silent(ts, strings.Join(shown, ""), ts.ReadFile("stderr"), ts.ReadFile("output"), ts.ReadFile("summary.md"), string(report))
+	ts.Check(os.WriteFile(ts.MkAbs("log"), []byte(strings.Join(shown, "")), 0o644))
 }
 
 func git(ts *testscript.TestScript, neg bool, args []string) {

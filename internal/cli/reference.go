@@ -32,7 +32,7 @@ var exits = []struct {
 // documents says which JSON document each command prints.
 var documents = map[string]string{
 	"rehearse": release.ReportSchema, "plan": release.ReportSchema, "check": release.ReportSchema, "release": release.ReportSchema,
-	"verify": release.ReportSchema + ", with `proofs`", "rolling": release.ReportSchema, "config": settingsSchema,
+	"verify": release.ReportSchema + ", with `proofs`", "rolling": release.ReportSchema, "reconcile": release.ReportSchema + ", with `releases`", "config": settingsSchema,
 }
 
 // variables are the environment variables that are read besides those of registries.

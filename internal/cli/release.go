@@ -21,7 +21,6 @@ import (
 	"github.com/tagboat/tagboat/internal/registry/gate"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/observe"
-	"github.com/tagboat/tagboat/internal/release/ship"
 	"github.com/tagboat/tagboat/internal/release/source"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/secret"
@@ -247,22 +246,7 @@ verifies all crates, fills a draft release, publishes the crates, confirms each 
 }
 
 func (a *app) release(ctx context.Context, t target) error {
-	req, err := t.request()
-	if err != nil {
-		return err
-	}
-	w, end, err := a.world(ctx, t)
-	if err != nil {
-		return err
-	}
-	defer end()
-	p := &progress{app: a}
-	o := ship.Options{Command: "release", Planned: p.planned}
-	if t.deadline > 0 {
-		o.Deadline = time.Now().Add(t.deadline)
-	}
-	r, err := ship.Converge(ctx, w, req, o)
-	p.close()
+	r, err := a.converge(ctx, "release", t)
 	return a.report(r, err, t.summary)
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/google/go-github/v62/github"
 
@@ -11,12 +13,13 @@ import (
 )
 
 // Tag is a tag as GitHub has it. Object is what the ref points at, Commit what remains after peeling; they are the same
-// for a lightweight tag.
+// for a lightweight tag. At is when an annotated tag was made, zero for a lightweight one.
 type Tag struct {
 	Name      string
 	Object    string
 	Commit    string
 	Annotated bool
+	At        time.Time
 }
 
 // peelDepth bounds how many tags of tags are followed.
@@ -37,11 +40,13 @@ func (c *Client) Tag(ctx context.Context, name string) (Tag, error) {
 		if depth == peelDepth {
 			return Tag{}, c.wire.Malformed(op, fmt.Sprintf("more than %d tags on top of each other", peelDepth))
 		}
-		t.Annotated = true
 		var tag github.Tag
 		_, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: c.wire.Root() + "/git/tags/" + wire.Segments(obj.GetSHA()), Out: &tag})
 		if err != nil {
 			return Tag{}, err
+		}
+		if !t.Annotated {
+			t.Annotated, t.At = true, tag.GetTagger().GetDate().Time
 		}
 		if obj = tag.GetObject(); obj.GetSHA() == "" {
 			return Tag{}, c.wire.Malformed(op, "tag object without a target")
@@ -52,6 +57,39 @@ func (c *Client) Tag(ctx context.Context, name string) (Tag, error) {
 	}
 	t.Commit = obj.GetSHA()
 	return t, nil
+}
+
+// TagNames lists all tags by name, without "refs/tags/".
+//
+// https://docs.github.com/en/rest/git/refs#list-matching-references
+func (c *Client) TagNames(ctx context.Context) ([]string, error) {
+	var list []github.Reference
+	if _, err := c.wire.Do(ctx, wire.Call{Op: "list tags", Method: http.MethodGet, Path: c.wire.Root() + "/git/matching-refs/tags/", Out: &list}); err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, r := range list {
+		if name, ok := strings.CutPrefix(r.GetRef(), "refs/tags/"); ok {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+// CommitDate returns when a commit was made by its committer.
+//
+// https://docs.github.com/en/rest/commits/commits#get-a-commit
+func (c *Client) CommitDate(ctx context.Context, sha string) (time.Time, error) {
+	var out github.RepositoryCommit
+	op := "get commit " + sha
+	if _, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: c.wire.Root() + "/commits/" + wire.Segments(sha), Out: &out}); err != nil {
+		return time.Time{}, err
+	}
+	at := out.GetCommit().GetCommitter().GetDate().Time
+	if at.IsZero() {
+		return at, c.wire.Malformed(op, "commit without a date")
+	}
+	return at, nil
 }
 
 // Branch returns the commit a branch points at. An absent branch is NotFound.

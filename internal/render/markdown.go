@@ -67,6 +67,9 @@ func markdown(r release.Report, brief brevity) string {
 	writeProblems(&b, "### Warnings\n\n", warnings(r), brief)
 	writeNotes(&b, r, brief)
 	writeSteps(&b, r, brief)
+	for _, sub := range r.Releases {
+		b.WriteString(strings.Replace(markdown(sub, brief), "## ", "### ", 1) + "\n")
+	}
 	return plain.Tidy(b.String())
 }
 

@@ -230,6 +230,9 @@ func Report(s Style, r release.Report) string {
 	}
 	writeFindings(&b, s, r)
 	writeLinks(&b, s, r)
+	for _, sub := range r.Releases {
+		b.WriteString("\n" + Report(s, sub))
+	}
 	return plain.Tidy(b.String())
 }
 

@@ -21,6 +21,9 @@ func headline(r release.Report) string {
 	if r.Repository != "" {
 		what += " of " + r.Repository
 	}
+	if r.Command == "reconcile" && r.Tag == "" {
+		return reconciled(r)
+	}
 	text := ""
 	switch r.Outcome {
 	case release.Released:
@@ -51,6 +54,25 @@ func headline(r release.Report) string {
 		text = "Rehearsal: " + lowerFirst(text)
 	}
 	return text
+}
+
+// reconciled says what became of a look for unfinished releases.
+func reconciled(r release.Report) string {
+	switch {
+	case len(r.Problems) > 0:
+		return "Could not look for unfinished releases of " + r.Repository
+	case len(r.Releases) == 0:
+		return "Nothing to do for " + r.Repository + ": every release tag of late has a public release"
+	case r.Outcome == release.Planned:
+		return fmt.Sprintf("%s of %s without a finished release; nothing was written", plain.Count(len(r.Releases), "tag"), r.Repository)
+	}
+	done := 0
+	for _, one := range r.Releases {
+		if one.ExitCode() == 0 {
+			done++
+		}
+	}
+	return fmt.Sprintf("Went on with %s of %s, %d as wanted", plain.Count(len(r.Releases), "unfinished release"), r.Repository, done)
 }
 
 func hasStep(r release.Report, kind string) bool {

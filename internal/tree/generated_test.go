@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tagboat/tagboat/internal/action"
 	"github.com/tagboat/tagboat/internal/cli"
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
 )
@@ -21,6 +22,8 @@ const faultsIntro = "# Faults\n\n" +
 func TestGenerated(t *testing.T) {
 	for path, want := range map[string]string{
 		"docs/commands.md": cli.Reference(),
+		"docs/action.md":   action.Reference(),
+		"action.yml":       action.Manifest(),
 		"docs/faults.md":   faultsIntro + fault.Reference(),
 	} {
 		if *update {

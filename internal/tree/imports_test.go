@@ -24,7 +24,8 @@ var adapters = []string{"internal/cargo/...", "internal/registry/...", "internal
 // rooms is the direction of imports, edges first: edge, line of business, adapter, leaf. The first room that takes a
 // package in decides; docs/architecture.md explains it.
 var rooms = []room{
-	{"cmd/tagboat", []string{"internal/cli", "internal/cargo/zone"}, "main only starts an edge, or becomes a child of the build zone"},
+	{"cmd/tagboat", []string{"internal/action", "internal/cli", "internal/cargo/zone"}, "main only starts an edge, or becomes a child of the build zone"},
+	{"internal/action", join(leaves, []string{"internal/cli", "internal/release", "internal/render/...", "internal/forge"}), "a step chooses a command line and tells what its report says"},
 	{"internal/cli", join(leaves, adapters, []string{"internal/release/...", "internal/rehearsal/...", "internal/render/...", "internal/converge"}), "an edge wires; no other edge is below it"},
 	{"internal/render/plain", nil, "text of unknown origin is made safe without knowing whose it is"},
 	{"internal/render/...", []string{"internal/render/plain", "internal/release", "internal/converge", "internal/config", "internal/problem"}, "sentences are made from data alone"},

@@ -1,0 +1,96 @@
+package action
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Manifest returns action.yml, made from Inputs and Outputs.
+//
+// https://docs.github.com/en/actions/reference/workflows-and-actions/metadata-syntax
+func Manifest() string {
+	var b strings.Builder
+	b.WriteString("# Generated from internal/action; `make docs` writes it anew. What each input means is in docs/action.md.\n" +
+		"name: Tagboat\n" +
+		"author: The Tagboat authors\n" +
+		"description: From a pushed tag to published Rust crates and a public release\n" +
+		"branding:\n  icon: anchor\n  color: blue\n" +
+		"inputs:\n")
+	for _, p := range inputFields() {
+		fmt.Fprintf(&b, "  %s:\n    description: %s\n    required: false\n    default: %s\n", p.name, quoted(p.doc), quoted(p.value))
+	}
+	b.WriteString("outputs:\n")
+	for _, p := range outputFields() {
+		fmt.Fprintf(&b, "  %s:\n    description: %s\n", p.name, quoted(p.doc))
+	}
+	b.WriteString("runs:\n  using: docker\n  image: Dockerfile\n")
+	return b.String()
+}
+
+// quoted is a string as YAML takes it between single quotes.
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// field is one input or output as people read of it.
+type field struct{ name, value, doc string }
+
+func inputFields() []field  { return fields(reflect.TypeFor[Inputs](), "input") }
+func outputFields() []field { return fields(reflect.TypeFor[Outputs](), "output") }
+
+func fields(t reflect.Type, key string) []field {
+	var out []field
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		out = append(out, field{tag.Get(key), tag.Get("default"), tag.Get("doc")})
+	}
+	return out
+}
+
+// events says what `command: auto` does, for people.
+var events = [][2]string{
+	{"push of a tag, create", "`tagboat release --tag`: the release branch and the release workflow; the whole release where there is no release workflow. It stops where the tag has been moved since the event."},
+	{"workflow_dispatch on a release branch", "`tagboat release --branch`: package, draft, publish, confirm, release"},
+	{"workflow_dispatch on a tag", "as a push of that tag"},
+	{"push to the development branch", "`tagboat rolling`, where tagboat.toml has `enabled = true` in `[release.rolling]`; else nothing"},
+	{"pull_request, pull_request_target, merge_group", "`tagboat check`, with annotations, a job summary and one comment that is kept current"},
+	{"schedule", "`tagboat reconcile`: tags of the last days without a finished release are gone on with"},
+	{"a deleted tag, other branches", "nothing; the outcome is `nothing`"},
+	{"anything else", "stops, unless the inputs say what to do"},
+}
+
+// Reference returns docs/action.md.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString("# The Action\n\n" +
+		"<!-- Generated from internal/action; `make docs` writes it anew. -->\n\n" +
+		"`uses: tagboat/tagboat@v1` runs one command of Tagboat in a container and tells the run what came of it: outputs,\n" +
+		"annotations, a job summary, on pull requests a comment. The command line that it chose is in the log, so that you can\n" +
+		"give the same one. Copy one of the [examples](../examples) and change it.\n\n" +
+		"## What it does for which event\n\n| Event | With `command: auto` |\n|---|---|\n")
+	for _, e := range events {
+		fmt.Fprintf(&b, "| %s | %s |\n", e[0], e[1])
+	}
+	b.WriteString("\nA called workflow (`workflow_call`) has the event of its caller. For `repository_dispatch` and `workflow_run` give the\n" +
+		"inputs `command` and `tag` or `branch`.\n\n" +
+		"## Inputs\n\n| Input | Default | Meaning |\n|---|---|---|\n")
+	for _, p := range inputFields() {
+		value := ""
+		if p.value != "" {
+			value = "`" + p.value + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", p.name, value, p.doc)
+	}
+	b.WriteString("\n## Outputs\n\n| Output | Meaning |\n|---|---|\n")
+	for _, p := range outputFields() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", p.name, p.doc)
+	}
+	b.WriteString("\n## Secrets\n\n" +
+		"Registry tokens come in `env:`, under the names that cargo has for them: `CARGO_REGISTRY_TOKEN` for crates.io,\n" +
+		"`CARGO_REGISTRIES_NAME_TOKEN` for registry NAME; `token_env` in [tagboat.toml](configuration.md) names any other variable,\n" +
+		"such as `PAT`. Every variable that is named like a secret is masked in the log, in plain, as JSON and as base64, and is taken\n" +
+		"out of the environment before anything else happens: no program that Tagboat starts can see it.\n\n" +
+		"## Exit codes\n\n" +
+		"The step is green only where what was asked for is reached. `waiting` is red, too: the release is not finished. A scheduled\n" +
+		"run with the same workflow goes on with it. The codes are those of the [command line](commands.md).\n")
+	return b.String()
+}
