@@ -250,6 +250,25 @@ var worldCommands = map[string]struct {
 		s.world.GitHub.AddIssue(a[0], a[1])
 		return nil
 	}},
+	// pull TITLE: a pull request, whose number is the next one
+	"pull": {1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		s.world.GitHub.AddPullRequest(a[0])
+		return nil
+	}},
+	// comment NUMBER TEXT: by a stranger
+	"comment": {2, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		number, err := strconv.Atoi(a[0])
+		s.world.GitHub.AddComment(number, a[1])
+		return err
+	}},
+	// comments NUMBER FILE: what stands under an issue or a pull request, into a file
+	"comments": {2, func(_ context.Context, ts *testscript.TestScript, s *state, a []string) error {
+		number, err := strconv.Atoi(a[0])
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(ts.MkAbs(a[1]), []byte(strings.Join(s.world.GitHub.Comments(number), "\n=====\n")), 0o644)
+	}},
 	// publish REGISTRY CRATE VERSION: bytes that are not the workspace's
 	"publish": {3, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
 		return s.world.Publish(ctx, a[0], a[1], a[2], "// somebody else's\n")

@@ -419,6 +419,58 @@ func TestBlockers(t *testing.T) {
 	}
 }
 
+// Comments are listed over several pages, and whoever may not write one is told so.
+func TestComments(t *testing.T) {
+	ctx := t.Context()
+	w := newWorld(t, githubtwin.Config{Tokens: map[string]githubtwin.Permissions{writer: {"pull_requests": "write"}, reader: {"issues": "read"}}})
+	number := w.twin.AddPullRequest("a change")
+	c := w.client(t, writer)
+	for range 120 {
+		w.twin.AddComment(number, "one of many")
+	}
+	made, err := c.CreateComment(ctx, number, "first text")
+	if err != nil || made.ID == 0 || made.Body != "first text" {
+		t.Fatalf("got %+v, %v", made, err)
+	}
+	if _, err := c.UpdateComment(ctx, made.ID, "second text"); err != nil {
+		t.Fatal(err)
+	}
+	list, err := c.Comments(ctx, number)
+	if err != nil || len(list) != 121 || list[0].Trusted || !list[120].Trusted || list[120].Body != "second text" {
+		t.Errorf("got %d comments, %v", len(list), err)
+	}
+	_, err = c.UpdateComment(ctx, made.ID+1000, "x")
+	want(t, "a comment that is not there", err, "not found")
+	_, err = c.CreateComment(ctx, number+1000, "x")
+	want(t, "a comment on nothing", err, "denied")
+	_, err = c.CreateComment(ctx, number, strings.Repeat("x", 70_000))
+	want(t, "a comment that is too long", err, "refused")
+	_, err = w.client(t, reader).CreateComment(ctx, number, "x")
+	want(t, "a comment by a reader", err, "denied")
+}
+
+// Tags are listed by name; when they were made comes from the tag object, else from the commit.
+func TestTagDates(t *testing.T) {
+	ctx := t.Context()
+	w := newWorld(t, githubtwin.Config{})
+	c := w.client(t, writer)
+	if err := c.CreateTag(ctx, "v9", w.commits["second"]); err != nil {
+		t.Fatal(err)
+	}
+	names, err := c.TagNames(ctx)
+	if err != nil || !slices.Contains(names, "v9") {
+		t.Errorf("got %q, %v", names, err)
+	}
+	if tag, err := c.Tag(ctx, "v9"); err != nil || !tag.At.IsZero() {
+		t.Errorf("a lightweight tag has no date of its own: %+v, %v", tag, err)
+	}
+	if at, err := c.CommitDate(ctx, w.commits["second"]); err != nil || at.IsZero() {
+		t.Errorf("got %v, %v", at, err)
+	}
+	_, err = c.CommitDate(ctx, unknownID)
+	want(t, "a commit that is not there", err, "refused")
+}
+
 // Rules come in forms that the adapter passes on as they are.
 func TestRules(t *testing.T) {
 	w := newWorld(t, githubtwin.Config{Rules: []githubtwin.Rule{

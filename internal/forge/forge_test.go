@@ -120,6 +120,7 @@ func tagBody(kind, sha string) string {
 
 func TestTag(t *testing.T) {
 	const path = "GET /repos/o/r/git/ref/tags/v1"
+	made := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) // as tagBody says
 	tests := map[string]struct {
 		replies map[string][]reply
 		want    forge.Tag
@@ -129,12 +130,12 @@ func TestTag(t *testing.T) {
 		"annotated": {map[string][]reply{
 			path:                                  {ok(refBody("refs/tags/v1", "tag", shb))},
 			"GET /repos/o/r/git/tags/" + shb + "": {ok(tagBody("commit", sha))},
-		}, forge.Tag{Name: "v1", Object: shb, Commit: sha, Annotated: true}, none},
+		}, forge.Tag{Name: "v1", Object: shb, Commit: sha, Annotated: true, At: made}, none},
 		"tag of a tag": {map[string][]reply{
 			path:                         {ok(refBody("refs/tags/v1", "tag", "aa"))},
 			"GET /repos/o/r/git/tags/aa": {ok(tagBody("tag", "bb"))},
 			"GET /repos/o/r/git/tags/bb": {ok(tagBody("commit", sha))},
-		}, forge.Tag{Name: "v1", Object: "aa", Commit: sha, Annotated: true}, none},
+		}, forge.Tag{Name: "v1", Object: "aa", Commit: sha, Annotated: true, At: made}, none},
 		"tags without end": {map[string][]reply{
 			path:                         {ok(refBody("refs/tags/v1", "tag", "aa"))},
 			"GET /repos/o/r/git/tags/aa": {ok(tagBody("tag", "aa"))},

@@ -41,7 +41,8 @@ func glob(t *testing.T, patterns ...string) []string {
 	return out
 }
 
-var pinned = regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
+// pinned is an action by commit, with its version for people; our own is named as its documents name it.
+var pinned = regexp.MustCompile(`^([\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|tagboat/tagboat(/setup)?@v1)$`)
 
 // TestWorkflows holds what our own workflows and the examples have in common: actions pinned by their commit, no
 // permission by default, no expression inside a script, where text from outside could become a command.

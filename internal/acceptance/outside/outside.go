@@ -164,7 +164,7 @@ func (w *World) startGitHub(ctx context.Context) error {
 	}
 	w.URL = "http://" + l.Addr().String()
 	w.GitHub, err = githubtwin.New(githubtwin.Config{Owner: Owner, Repo: w.Name, Refs: store, DefaultBranch: "main", BaseURL: w.URL, OnDispatch: w.config.OnDispatch, Tokens: map[string]githubtwin.Permissions{
-		w.Token:                        {"contents": "write", "actions": "write", "issues": "read", "workflows": "write", "metadata": "read"},
+		w.Token:                        {"contents": "write", "actions": "write", "issues": "read", "pull_requests": "write", "workflows": "write", "metadata": "read"},
 		"ghs_readonly" + w.config.Mark: {"contents": "read", "actions": "read", "issues": "read", "metadata": "read"},
 	}})
 	if err != nil {
