@@ -230,6 +230,32 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// A program that runs in a copy of its folder, since its user could not reach the original, speaks of the original.
+func TestOriginalIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, w := range ways() {
+		z := plainZone(t, w)
+		src, err := filepath.EvalSymlinks(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		private := filepath.Join(src, "private")
+		src = filepath.Join(private, "source")
+		write(t, filepath.Join(src, "file"), "text", 0o644)
+		if err := os.Chmod(private, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		out, err := z.Run(t.Context(), zone.Command{Dir: src, Argv: []string{"sh", "-c", "pwd; pwd >&2"}, Line: func(l string) { lines = append(lines, strings.TrimSpace(l)) }})
+		if err = errors.Join(err, out.Err()); err != nil || strings.TrimSpace(string(out.Stdout)) != src || strings.TrimSpace(string(out.Stderr)) != src {
+			t.Errorf("%s: got %q, %q, %v, want %s", w.name, out.Stdout, out.Stderr, err, src)
+		}
+		if len(lines) == 0 || lines[0] != src {
+			t.Errorf("%s: got the lines %q", w.name, lines)
+		}
+	}
+}
+
 // A demand that the machine cannot meet names what is missing.
 func TestRequire(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@
 package zone
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/tagboat/tagboat/internal/cargo/cage"
@@ -235,12 +237,7 @@ func (z *Zone) Run(ctx context.Context, c Command) (Output, error) {
 // start runs the program of p.
 func (z *Zone) start(ctx context.Context, p cage.Policy, line func(string)) (Output, error) {
 	if z.level == cage.Bare && z.uid >= 0 && !within(p.Dir, p.Write) && !within(p.Dir, []string{filepath.Join(z.dir, "src")}) && !reachable(p.Dir) {
-		dir, err := z.Import(p.Dir)
-		if err != nil {
-			return Output{}, err
-		}
-		defer os.RemoveAll(dir)
-		p.Dir = dir
+		return z.startInCopy(ctx, p, line)
 	}
 	ran, report, err := cage.Run(ctx, p, line)
 	out := Output{Argv: p.Argv, Stdout: ran.Stdout, Stderr: ran.Stderr, Exit: ran.Exit}
@@ -253,6 +250,25 @@ func (z *Zone) start(ctx context.Context, p cage.Policy, line func(string)) (Out
 		return out, fmt.Errorf("start %s in the build zone: %s", p.Argv[0], report.Error)
 	}
 	return out, nil
+}
+
+// startInCopy runs the program of p in a copy of its folder, which its user cannot reach itself. What the program prints
+// names the original: a caller has never heard of the copy, which is gone afterwards.
+func (z *Zone) startInCopy(ctx context.Context, p cage.Policy, line func(string)) (Output, error) {
+	original := p.Dir
+	dir, err := z.Import(original)
+	if err != nil {
+		return Output{}, err
+	}
+	defer os.RemoveAll(dir)
+	p.Dir = dir
+	said := line
+	if line != nil {
+		said = func(text string) { line(strings.ReplaceAll(text, dir, original)) }
+	}
+	out, err := z.start(ctx, p, said)
+	out.Stdout, out.Stderr = bytes.ReplaceAll(out.Stdout, []byte(dir), []byte(original)), bytes.ReplaceAll(out.Stderr, []byte(dir), []byte(original))
+	return out, err
 }
 
 // Close removes the zone's folders, also those that its programs made read-only. It may be called twice.

@@ -1,0 +1,187 @@
+//go:build e2e
+
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
+)
+
+const actVersion = "v0.2.89"
+
+// act returns the runner of workflows, built once.
+var act = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(docker.cache, "act-"+actVersion)
+	if _, err := os.Stat(program); err == nil {
+		return program, nil
+	}
+	bin, err := os.MkdirTemp(docker.cache, "bin-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(bin)
+	cmd := exec.Command("go", "install", "github.com/nektos/act@"+actVersion)
+	cmd.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=-mod=mod")
+	if _, err := output(cmd); err != nil {
+		return "", err
+	}
+	return program, os.Rename(filepath.Join(bin, "act"), program)
+})
+
+// actions returns a folder with an action for each `uses:` of the examples that is not ours: the artifact actions, on the
+// package that the real ones are made of.
+var actions = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(docker.cache, "actions")
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
+	if err := os.CopyFS(dir, os.DirFS("testdata/actions")); err != nil {
+		return "", err
+	}
+	if err := shell(context.Background(), `cd "$1" && npm install --no-package-lock --no-audit --no-fund --loglevel=error && for a in upload download; do cp -a node_modules package.json $a/; done`, dir); err != nil {
+		return "", err
+	}
+	return dir, nil
+})
+
+// ours returns a folder that is the Action as a release has it: the image is there already.
+func ours(t *testing.T, image string) string {
+	t.Helper()
+	dir := t.TempDir()
+	text, err := os.ReadFile(filepath.Join(root, "action.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	switched := strings.Replace(string(text), "\n  image: Dockerfile\n", "\n  image: docker://"+image+"\n", 1)
+	if switched == string(text) {
+		t.Fatal("action.yml has no line `image: Dockerfile`")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "action.yml"), []byte(switched), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+var uses = regexp.MustCompile(`uses: (\S+)`)
+
+// run runs one workflow of a clone as its event would, and returns the log.
+func (w *world) run(ctx context.Context, t *testing.T, clone, workflow, event string, payload map[string]any, more ...string) (string, error) {
+	t.Helper()
+	program, err := act()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stand, err := actions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	text, err := json.Marshal(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"event.json": string(text), ".config/act/actrc": ""} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(home, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(home, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := []string{event, "-C", clone, "-W", ".github/workflows/" + workflow, "-e", filepath.Join(home, "event.json"), "--pull=false", "--network=host", "--rm",
+		"-P", "ubuntu-latest=" + jobImage, "-s", "GITHUB_TOKEN=" + w.Token, "-s", "CARGO_REGISTRY_TOKEN=" + w.token, "--matrix", "os:ubuntu-latest",
+		"--artifact-server-path", filepath.Join(home, "artifacts"), "--artifact-server-addr", "127.0.0.1", "--artifact-server-port", freePort(t),
+		"--no-cache-server", "--action-cache-path", filepath.Join(home, "cache"), "--container-daemon-socket", "unix://" + docker.socket}
+	flow, err := os.ReadFile(filepath.Join(clone, ".github/workflows", workflow))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range uses.FindAllStringSubmatch(string(flow), -1) {
+		switch name, _, _ := strings.Cut(m[1], "@"); name {
+		case "tagboat/tagboat":
+			args = append(args, "--local-repository", m[1]+"="+ours(t, fullImage))
+		case "actions/upload-artifact":
+			args = append(args, "--local-repository", m[1]+"="+filepath.Join(stand, "upload"))
+		case "actions/download-artifact":
+			args = append(args, "--local-repository", m[1]+"="+filepath.Join(stand, "download"))
+		}
+	}
+	cmd := exec.CommandContext(ctx, program, append(args, more...)...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, ".config"), "XDG_CACHE_HOME=" + filepath.Join(home, ".cache"), "DOCKER_HOST=unix://" + docker.socket}
+	return output(cmd)
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+}
+
+// outputsIn are the outputs of a step as the runner read them.
+func outputsIn(log string) map[string]string {
+	out := map[string]string{}
+	for _, m := range regexp.MustCompile(`::set-output:: ([a-z-]+)=(.*)`).FindAllStringSubmatch(log, -1) {
+		out[m[1]] = m[2]
+	}
+	return out
+}
+
+// From a pushed tag to published crates and a public release, by two of the examples as they are: the first workflow
+// dispatches the second, which builds, hands over artifacts, and releases.
+func TestTagToRelease(t *testing.T) {
+	var w *world
+	var second struct {
+		log string
+		err error
+	}
+	w = startWorld(t, "hyperlight", []string{"tag.yml", "release.yml"}, func(ctx context.Context, d githubtwin.Dispatch) string {
+		second.log, second.err = w.run(ctx, t, w.clone(t, d.Ref), d.Workflow, "workflow_dispatch", map[string]any{"ref": "refs/heads/" + d.Ref})
+		if second.err != nil {
+			return "failure"
+		}
+		return "success"
+	})
+	const tag = "v0.4.0"
+	if err := w.Git(t.Context(), "tag", "-a", "-m", tag, tag); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Push(t.Context(), "refs/tags/"+tag); err != nil {
+		t.Fatal(err)
+	}
+	log, err := w.run(t.Context(), t, w.clone(t, tag), "tag.yml", "push", map[string]any{"ref": "refs/tags/" + tag, "repository": map[string]any{"default_branch": "main"}})
+	if err != nil || second.err != nil {
+		t.Fatalf("%v\n%v\n%s\n%s", err, second.err, log, second.log)
+	}
+	first, last := outputsIn(log), outputsIn(second.log)
+	if first["outcome"] != "released" || first["tag"] != tag || first["run-url"] == "" {
+		t.Errorf("the first workflow's outputs are %q\n%s", first, log)
+	}
+	if last["outcome"] != "released" || last["version"] != "0.4.0" || last["branch"] != "release/v0.4.0" || strings.Count(last["crates"], `"sha256"`) != 9 {
+		t.Errorf("the second workflow's outputs are %q\n%s", last, second.log)
+	}
+	if n := len(w.crates.Accepted()); n != 9 {
+		t.Errorf("crates.io accepted %d uploads, want 9", n)
+	}
+	rel := w.GitHub.Releases()
+	if len(rel) != 1 || rel[0].Draft || !slices.ContainsFunc(rel[0].Assets, func(a githubtwin.Asset) bool {
+		return a.Name == "trace_dump-x86_64-unknown-linux-gnu.tar.gz"
+	}) {
+		t.Errorf("the release is not public with its artifact: %+v", rel)
+	}
+}
