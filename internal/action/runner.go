@@ -29,9 +29,13 @@ func newRunner(env map[string]string, out io.Writer, m *secret.Masker) *runner {
 	r := &runner{env: env, masker: m, out: m.Writer(out)}
 	r.gha = githubactions.New(githubactions.WithWriter(r.out), githubactions.WithGetenv(func(name string) string { return env[name] }))
 	// The masks themselves must reach the runner in plain.
-	masks := githubactions.New(githubactions.WithWriter(out))
-	for _, form := range m.Forms("plain", "json", "base64", "form") {
-		masks.AddMask(form)
+	if forms := m.Forms("plain", "json", "base64", "form"); len(forms) > 0 {
+		masks := githubactions.New(githubactions.WithWriter(out))
+		masks.Group("Secrets that the log hides")
+		for _, form := range forms {
+			masks.AddMask(form)
+		}
+		masks.EndGroup()
 	}
 	return r
 }

@@ -158,12 +158,7 @@ func TestTagToRelease(t *testing.T) {
 		return "success"
 	})
 	const tag = "v0.4.0"
-	if err := w.Git(t.Context(), "tag", "-a", "-m", tag, tag); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Push(t.Context(), "refs/tags/"+tag); err != nil {
-		t.Fatal(err)
-	}
+	w.pushTag(t, tag)
 	log, err := w.run(t.Context(), t, w.clone(t, tag), "tag.yml", "push", map[string]any{"ref": "refs/tags/" + tag, "repository": map[string]any{"default_branch": "main"}})
 	if err != nil || second.err != nil {
 		t.Fatalf("%v\n%v\n%s\n%s", err, second.err, log, second.log)
@@ -183,5 +178,66 @@ func TestTagToRelease(t *testing.T) {
 		return a.Name == "trace_dump-x86_64-unknown-linux-gnu.tar.gz"
 	}) {
 		t.Errorf("the release is not public with its artifact: %+v", rel)
+	}
+}
+
+// The examples that need no second workflow, each by the event that it is for.
+func TestExamples(t *testing.T) {
+	t.Run("combined.yml", func(t *testing.T) {
+		w := startWorld(t, "hyperlight", []string{"combined.yml"}, nil)
+		w.pushTag(t, "v0.4.0")
+		log, err := w.run(t.Context(), t, w.clone(t, "v0.4.0"), "combined.yml", "push", map[string]any{"ref": "refs/tags/v0.4.0"})
+		if err != nil {
+			t.Fatalf("%v\n%s", err, log)
+		}
+		if o := outputsIn(log); o["outcome"] != "released" || len(w.crates.Accepted()) != 9 {
+			t.Errorf("outputs %q, %d uploads", o, len(w.crates.Accepted()))
+		}
+		// The daily look finds nothing that is left to do.
+		log, err = w.run(t.Context(), t, w.clone(t, "main"), "combined.yml", "schedule", map[string]any{"repository": map[string]any{"default_branch": "main"}})
+		if err != nil || !strings.Contains(log, "Nothing to do for acme/hyperlight") {
+			t.Errorf("%v\n%s", err, log)
+		}
+	})
+	t.Run("check.yml", func(t *testing.T) {
+		w := startWorld(t, "hyperlight", []string{"check.yml"}, nil)
+		number := w.GitHub.AddPullRequest("a change")
+		repo := map[string]any{"repo": map[string]any{"full_name": "acme/hyperlight"}, "ref": "change"}
+		log, err := w.run(t.Context(), t, w.clone(t, "main"), "check.yml", "pull_request", map[string]any{"number": number, "pull_request": map[string]any{"number": number, "head": repo, "base": repo}})
+		if err != nil {
+			t.Fatalf("%v\n%s", err, log)
+		}
+		if o := outputsIn(log); o["outcome"] != "planned" || o["version"] != "0.4.0" || o["report"] == "" {
+			t.Errorf("outputs %q", o)
+		}
+		if c := w.GitHub.Comments(number); len(c) != 1 || !strings.Contains(c[0], "hyperlight-host") {
+			t.Errorf("comments %q", c)
+		}
+	})
+	t.Run("rolling.yml", func(t *testing.T) {
+		w := startWorld(t, "hyperlight", []string{"rolling.yml"}, nil)
+		if err := os.WriteFile(filepath.Join(w.Checkout, "tagboat.toml"), []byte("[release.rolling]\nenabled = true\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"add", "tagboat.toml"}, {"commit", "-q", "-m", "rolling"}} {
+			if err := w.Git(t.Context(), args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Push(t.Context(), "refs/heads/main"); err != nil {
+			t.Fatal(err)
+		}
+		log, err := w.run(t.Context(), t, w.clone(t, "main"), "rolling.yml", "push", map[string]any{"ref": "refs/heads/main", "repository": map[string]any{"default_branch": "main"}})
+		if err != nil {
+			t.Fatalf("%v\n%s", err, log)
+		}
+		rel := w.GitHub.Releases()
+		if len(rel) != 1 || rel[0].Tag != "dev-latest" || len(rel[0].Assets) == 0 {
+			t.Errorf("releases %+v", rel)
+		}
+	})
+	names, err := filepath.Glob(filepath.Join(root, "examples", "*.yml"))
+	if err != nil || len(names) != 5 { // with those of TestTagToRelease
+		t.Errorf("%d examples, want 5: run the new one here", len(names))
 	}
 }
