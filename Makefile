@@ -4,9 +4,11 @@ GO         ?= go
 SAMPLE     ?= testdata/workspaces/hyperlight
 STORM      ?= 10000
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.1
+SYFT       := github.com/anchore/syft/cmd/syft@v1.57.1
 
 .DEFAULT_GOAL := help
-.PHONY: help build rehearse test vet e2e actionlint storm bench docs check clean
+.PHONY: help build rehearse test vet e2e actionlint storm bench docs check snapshot dist syft goreleaser clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +45,19 @@ bench: ## measure, and write docs/benchmarks.md
 docs: ## write the generated documents anew
 	$(GO) test ./internal/tree -run 'TestGenerated|TestJSONFields' -update
 	$(GO) test ./internal/config -update
+
+goreleaser:
+	GOBIN=$(CURDIR)/.cache/bin $(GO) install $(GORELEASER)
+
+syft:
+	GOBIN=$(CURDIR)/.cache/bin $(GO) install $(SYFT)
+
+snapshot: goreleaser ## build what a release of this commit would attach, into .cache/dist
+	.cache/bin/goreleaser check
+	.cache/bin/goreleaser release --snapshot --clean --skip=publish,announce,sbom
+
+dist: goreleaser syft ## build what is attached to the release of the tag that is checked out
+	PATH="$(CURDIR)/.cache/bin:$$PATH" goreleaser release --clean --skip=publish,announce
 
 check: test e2e ## what CI runs
 

@@ -4,11 +4,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"testing"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/tagboat/tagboat/internal/release/source"
 )
@@ -39,62 +35,6 @@ func glob(t *testing.T, patterns ...string) []string {
 		}
 	}
 	return out
-}
-
-// pinned is an action by commit, with its version for people; our own is named as its documents name it.
-var pinned = regexp.MustCompile(`^([\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|tagboat/tagboat(/setup)?@v1)$`)
-
-// TestWorkflows holds what our own workflows and the examples have in common: actions pinned by their commit, no
-// permission by default, no expression inside a script, where text from outside could become a command.
-func TestWorkflows(t *testing.T) {
-	for _, name := range glob(t, "examples/*.yml", ".github/workflows/*.yml") {
-		text := read(t, name)
-		for i, line := range strings.Split(text, "\n") {
-			if _, uses, ok := strings.Cut(line, "uses: "); ok && !strings.HasPrefix(strings.TrimSpace(line), "#") && !pinned.MatchString(uses) {
-				t.Errorf("%s:%d: not pinned by a commit with the version as a comment: %s", name, i+1, uses)
-			}
-		}
-		var w struct {
-			Permissions map[string]string `yaml:"permissions"`
-			Concurrency map[string]any    `yaml:"concurrency"`
-			Jobs        map[string]struct {
-				Permissions map[string]string `yaml:"permissions"`
-				Steps       []struct {
-					Uses string            `yaml:"uses"`
-					Run  string            `yaml:"run"`
-					With map[string]any    `yaml:"with"`
-					Env  map[string]string `yaml:"env"`
-				} `yaml:"steps"`
-			} `yaml:"jobs"`
-		}
-		if err := yaml.Unmarshal([]byte(text), &w); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		if !strings.Contains(text, "\npermissions:") {
-			t.Errorf("%s: no permissions at the top: the repository's default would hold", name)
-		}
-		for what, value := range w.Permissions {
-			if value == "write" {
-				t.Errorf("%s: every job may write %s", name, what)
-			}
-		}
-		if w.Concurrency["group"] == nil {
-			t.Errorf("%s: no concurrency group", name)
-		}
-		for job, j := range w.Jobs {
-			for _, s := range j.Steps {
-				if strings.Contains(s.Run, "${{") {
-					t.Errorf("%s: job %s: an expression in a script: %s", name, job, s.Run)
-				}
-				if strings.HasPrefix(s.Uses, "actions/checkout@") && s.With["persist-credentials"] != false {
-					t.Errorf("%s: job %s: the checkout keeps the token", name, job)
-				}
-				if strings.Contains(s.Run, "cargo ") && (j.Permissions["id-token"] != "" || len(s.Env) > 0) {
-					t.Errorf("%s: job %s: cargo runs where a token is", name, job)
-				}
-			}
-		}
-	}
 }
 
 // TestExamplesAreRecognised holds that Tagboat finds its way with the examples, and has nothing to say against them.
