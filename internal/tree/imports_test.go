@@ -55,6 +55,7 @@ var rooms = []room{
 	{"internal/acceptance/outside", join(leaves, adapters, []string{"internal/rehearsal/...", "internal/release"}), "an outside world for tests"},
 	{"internal/acceptance", nil, "tests only"},
 	{"internal/bench", nil, "tests only"},
+	{"internal/container", nil, "tests only"},
 	{"internal/contract", nil, "tests only"},
 	{"internal/tree", nil, "tests only"},
 }
