@@ -89,6 +89,13 @@ func Reference() string {
 		"`CARGO_REGISTRIES_NAME_TOKEN` for registry NAME; `token_env` in [tagboat.toml](configuration.md) names any other variable,\n" +
 		"such as `PAT`. Every variable that is named like a secret is masked in the log, in plain, as JSON and as base64, and is taken\n" +
 		"out of the environment before anything else happens: no program that Tagboat starts can see it.\n\n" +
+		"## Toolchain and images\n\n" +
+		"The image has git, a C toolchain and Rust through rustup: a workspace's `rust-toolchain.toml` is honoured, and what it names is\n" +
+		"installed when it is needed. Crates that need more than that are packaged where you like, with the program that\n" +
+		"`uses: tagboat/tagboat/setup@v1` installs. A second image, `slim`, holds the program alone; it is for jobs that package\n" +
+		"nothing, and what hands packages over to it is still to come.\n\n" +
+		"Code of crates runs in a build zone inside the container: with a user of its own, Landlock and a seccomp filter. GitHub's\n" +
+		"runner gives the container no right to make namespaces; the report says what is closed.\n\n" +
 		"## Exit codes\n\n" +
 		"The step is green only where what was asked for is reached. `waiting` is red, too: the release is not finished. A scheduled\n" +
 		"run with the same workflow goes on with it. The codes are those of the [command line](commands.md).\n")
