@@ -1,7 +1,7 @@
 # Two images of one program.
 #
-# full (the default): Tagboat with git, a C toolchain and Rust through rustup, so that the toolchain that a workspace's
-# rust-toolchain.toml names is installed and used. The build zone takes a user of its own, without an account, each time.
+# full (the default): Tagboat with git, a C toolchain and Rust through rustup, by whose rules a workspace's
+# rust-toolchain.toml is read. The build zone takes a user of its own, without an account, each time.
 #
 # slim: Tagboat and the roots of trust alone, for a job that holds tokens and packages nothing.
 #

@@ -90,10 +90,11 @@ func Reference() string {
 		"such as `PAT`. Every variable that is named like a secret is masked in the log, in plain, as JSON and as base64, and is taken\n" +
 		"out of the environment before anything else happens: no program that Tagboat starts can see it.\n\n" +
 		"## Toolchain and images\n\n" +
-		"The image has git, a C toolchain and Rust through rustup: a workspace's `rust-toolchain.toml` is honoured, and what it names is\n" +
-		"installed when it is needed. Crates that need more than that are packaged where you like, with the program that\n" +
-		"`uses: tagboat/tagboat/setup@v1` installs. A second image, `slim`, holds the program alone; it is for jobs that package\n" +
-		"nothing, and what hands packages over to it is still to come.\n\n" +
+		"The image has git, a C toolchain and Rust 1.95.0 through rustup. A workspace's `rust-toolchain.toml` is honoured: where it\n" +
+		"names another toolchain, the step stops and says so, as nothing is installed behind your back. Such a workspace, and crates\n" +
+		"that need more libraries, are released by the program that `uses: tagboat/tagboat/setup@v1` installs, in a job with the\n" +
+		"toolchain of your choice. A second image, `slim`, holds the program alone; it is for jobs that package nothing, and what\n" +
+		"hands packages over to it is still to come.\n\n" +
 		"Code of crates runs in a build zone inside the container: with a user of its own, Landlock and a seccomp filter. GitHub's\n" +
 		"runner gives the container no right to make namespaces; the report says what is closed.\n\n" +
 		"## Exit codes\n\n" +
