@@ -118,11 +118,15 @@ func baseImages(ctx context.Context) error {
 // bootstrap makes a small Debian with git, a C toolchain and our authority among those that are trusted.
 func bootstrap(ctx context.Context, dir string, authority []byte) error {
 	sites, err := exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Codename: bookworm").Output()
-	if err != nil || len(strings.Fields(string(sites))) == 0 {
-		return fmt.Errorf("which server has Debian's packages? apt-get indextargets: %w", err)
+	if err != nil {
+		return fmt.Errorf("ask apt-get where Debian's packages are: %w", err)
 	}
 	tree := filepath.Join(dir, "root")
-	if err := shell(ctx, `debootstrap --variant=minbase --include=ca-certificates,git,gcc,g++,libc6-dev,make,pkg-config,libstdc++6 bookworm "$1" "$2"`, tree, strings.Fields(string(sites))[0]); err != nil {
+	args := []string{tree}
+	if list := strings.Fields(string(sites)); len(list) > 0 { // elsewhere than on Debian, debootstrap knows a server
+		args = append(args, list[0])
+	}
+	if err := shell(ctx, `debootstrap --variant=minbase --include=ca-certificates,git,gcc,g++,libc6-dev,make,pkg-config,libstdc++6 bookworm "$@"`, args...); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(tree, "usr/local/share/ca-certificates/tagboat-e2e.crt"), authority, 0o644); err != nil {
