@@ -1,3 +1,5 @@
+//go:build e2e
+
 package tree
 
 import (
@@ -93,7 +95,7 @@ func newSandbox(t *testing.T, gh string) sandbox {
 	t.Helper()
 	for _, program := range []string{"bash", "curl", "git", "jq"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not here", program)
+			t.Fatalf("these tests need %s", program)
 		}
 	}
 	s := sandbox{dir: t.TempDir()}

@@ -1,3 +1,5 @@
+//go:build e2e
+
 package tree
 
 import (
@@ -118,9 +120,9 @@ type machine struct {
 
 func newMachine(t *testing.T, server *releases, env ...string) machine {
 	t.Helper()
-	for _, program := range []string{"bash", "curl"} {
+	for _, program := range []string{"bash", "curl", "unzip"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not here", program)
+			t.Fatalf("these tests need %s", program)
 		}
 	}
 	m := machine{server: server, temp: t.TempDir(), path: t.TempDir()}
@@ -183,9 +185,6 @@ func TestSetup(t *testing.T) {
 		{"RUNNER_OS= RUNNER_ARCH=", "MSYS_NT-10.0-26100 aarch64", "windows-arm64.zip"},
 	} {
 		t.Run(c.env+" "+c.uname, func(t *testing.T) {
-			if _, err := exec.LookPath("unzip"); err != nil && strings.HasSuffix(c.archive, ".zip") {
-				t.Skip("unzip is not here")
-			}
 			server := newReleases(t)
 			server.release(t, "1.2.3")
 			m := newMachine(t, server, strings.Fields(c.env)...)
@@ -361,9 +360,6 @@ func TestSetupNames(t *testing.T) {
 
 // TestSetupRealArchive installs a program that is built from this tree, under the version that a release gives it.
 func TestSetupRealArchive(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the program")
-	}
 	server := newReleases(t)
 	server.release(t, "9.8.7")
 	m := newMachine(t, server)
