@@ -9,21 +9,26 @@ import (
 	"time"
 )
 
-// Modes of tree entries that are no regular file.
+// Modes of tree entries that are no plain file.
 const (
-	modeLink      = "120000"
-	modeSubmodule = "160000"
+	modeExecutable = "100755"
+	modeLink       = "120000"
+	modeSubmodule  = "160000"
 )
 
-type treeEntry struct{ mode, kind, hash, path string }
+type treeEntry struct {
+	mode, kind, hash, path string
+	size                   int64 // of a file, in bytes
+}
 
-// treeEntries reads the output of ls-tree -z: "mode kind hash\tpath" per entry.
+// treeEntries reads the output of ls-tree -lz: "mode kind hash size\tpath" per entry, the size being "-" for a submodule.
 func treeEntries(out string) []treeEntry {
 	var entries []treeEntry
 	for _, line := range fields0(out) {
 		meta, path, _ := strings.Cut(line, "\t")
-		if f := strings.Fields(meta); len(f) == 3 {
-			entries = append(entries, treeEntry{f[0], f[1], f[2], path})
+		if f := strings.Fields(meta); len(f) == 4 {
+			size, _ := strconv.ParseInt(f[3], 10, 64)
+			entries = append(entries, treeEntry{f[0], f[1], f[2], path, size})
 		}
 	}
 	return entries

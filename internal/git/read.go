@@ -3,6 +3,7 @@ package git
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,8 @@ type Commit struct {
 }
 
 // tagFormat asks for-each-ref for one tag; fields end with NUL because a message may hold anything else.
-const tagFormat = "%(refname)%00%(objectname)%00%(objecttype)%00%(contents)%00%(contents:signature)%00"
+// What a tag object points at directly is asked for, too.
+const tagFormat = "%(refname)%00%(objectname)%00%(objecttype)%00%(contents)%00%(contents:signature)%00%(*objecttype)%00%(*objectname)%00"
 
 func (r *Repo) tags(ctx context.Context, pattern string) ([]Tag, error) {
 	out, err := r.git(ctx, "for-each-ref", "--format="+tagFormat, "--", pattern)
@@ -33,38 +35,52 @@ func (r *Repo) tags(ctx context.Context, pattern string) ([]Tag, error) {
 	}
 	var tags []Tag
 	fields := strings.Split(out, "\x00")
-	for ; len(fields) >= 5; fields = fields[5:] {
+	for ; len(fields) >= 7; fields = fields[7:] {
 		t := Tag{Name: strings.TrimPrefix(strings.TrimPrefix(fields[0], "\n"), "refs/tags/"), Object: fields[1]}
 		if t.Annotated = fields[2] == "tag"; t.Annotated {
 			t.Message = strings.TrimSpace(strings.TrimSuffix(fields[3], fields[4]))
 		}
+		switch "commit" {
+		case fields[2]:
+			t.Commit = t.Object
+		case fields[5]:
+			t.Commit = fields[6]
+		}
 		tags = append(tags, t)
 	}
-	return r.peel(ctx, tags)
+	if err := r.peel(ctx, tags); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(tags, func(t Tag) bool { return t.Commit == "" }), nil
 }
 
-// peel finds the commit of every tag in one process, through nested tag objects, and drops tags of anything else.
-func (r *Repo) peel(ctx context.Context, tags []Tag) ([]Tag, error) {
+// peel finds, in one process, the commits of tags that point at further tags. Those of anything else stay without one.
+func (r *Repo) peel(ctx context.Context, tags []Tag) error {
 	var ask strings.Builder
-	for _, t := range tags {
-		ask.WriteString(t.Object + "^{}\n")
+	var asked []*Tag
+	for i := range tags {
+		if t := &tags[i]; t.Commit == "" {
+			ask.WriteString(t.Object + "^{}\n")
+			asked = append(asked, t)
+		}
+	}
+	if len(asked) == 0 {
+		return nil
 	}
 	out, err := r.run(ctx, command{args: []string{"cat-file", "--batch-check=%(objectname) %(objecttype)"}, stdin: []byte(ask.String())})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	answers := strings.Split(strings.TrimSpace(string(out)), "\n")
-	var commits []Tag
-	for i, t := range tags {
-		if i >= len(answers) {
-			return nil, fmt.Errorf("peel tags of %s: got %d answers, want %d", r.Dir, len(answers), len(tags))
-		}
+	if len(answers) != len(asked) {
+		return fmt.Errorf("peel tags of %s: got %d answers, want %d", r.Dir, len(answers), len(asked))
+	}
+	for i, t := range asked {
 		if hash, ok := strings.CutSuffix(answers[i], " commit"); ok {
 			t.Commit = hash
-			commits = append(commits, t)
 		}
 	}
-	return commits, nil
+	return nil
 }
 
 // ListRefs returns the refs whose full name starts with prefix ("refs/heads/", "refs/tags/v1"), sorted by name.
@@ -209,28 +225,42 @@ func (r *Repo) File(ctx context.Context, commit, path string) ([]byte, error) {
 	if err := checkPath(path); err != nil {
 		return nil, err
 	}
-	hash, err := r.resolve(ctx, commit)
+	entries, err := r.tree(ctx, commit, path)
 	if err != nil {
 		return nil, err
 	}
-	out, err := r.git(ctx, "ls-tree", "-z", "--full-tree", hash, "--", path)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range treeEntries(out) {
+	for _, e := range entries {
 		if e.path == path && e.kind == "blob" && e.mode != modeLink {
 			return r.run(ctx, command{args: []string{"cat-file", "blob", e.hash}})
 		}
 	}
-	return nil, fmt.Errorf("file %s at %s: %w", path, hash, ErrNotFound)
+	return nil, fmt.Errorf("file %s at %s: %w", path, commit, ErrNotFound)
 }
 
 // Tree returns the slash-separated paths of all files in a commit, sorted. A submodule counts as one path.
 func (r *Repo) Tree(ctx context.Context, commit string) ([]string, error) {
-	hash, err := r.resolve(ctx, commit)
+	entries, err := r.tree(ctx, commit)
 	if err != nil {
 		return nil, err
 	}
-	out, err := r.git(ctx, "ls-tree", "-r", "-z", "--full-tree", "--name-only", hash)
-	return fields0(out), err
+	paths := make([]string, 0, len(entries))
+	for _, e := range entries {
+		paths = append(paths, e.path)
+	}
+	return paths, nil
+}
+
+// tree lists all files of a commit, at any depth, or those at or below a path.
+func (r *Repo) tree(ctx context.Context, commit string, paths ...string) ([]treeEntry, error) {
+	if err := checkRevision(commit); err != nil {
+		return nil, err
+	}
+	args := append([]string{"ls-tree", "-r", "-l", "-z", "--full-tree", commit + "^{commit}", "--"}, paths...)
+	out, err := r.git(ctx, args...)
+	if err != nil {
+		if _, unknown := r.resolve(ctx, commit); unknown != nil {
+			return nil, unknown // asked only now: most commits are there
+		}
+	}
+	return treeEntries(out), err
 }

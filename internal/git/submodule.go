@@ -90,12 +90,12 @@ func (r *Repo) submodule(ctx context.Context, m submodule, source *Repo, base st
 // recordedSubmodules returns the submodules of a commit that have both an entry in its tree and one in .gitmodules;
 // others cannot be checked out by anyone.
 func (r *Repo) recordedSubmodules(ctx context.Context, commit string) ([]submodule, error) {
-	out, err := r.git(ctx, "ls-tree", "-r", "-z", "--full-tree", commit)
+	entries, err := r.tree(ctx, commit)
 	if err != nil {
 		return nil, err
 	}
 	links, recorded := map[string]string{}, false
-	for _, e := range treeEntries(out) {
+	for _, e := range entries {
 		if e.mode == modeSubmodule {
 			links[e.path] = e.hash
 		}
@@ -104,7 +104,7 @@ func (r *Repo) recordedSubmodules(ctx context.Context, commit string) ([]submodu
 	if len(links) == 0 || !recorded {
 		return nil, nil
 	}
-	out, err = r.git(ctx, "config", "--blob", commit+":.gitmodules", "--list", "-z", "--no-includes")
+	out, err := r.git(ctx, "config", "--blob", commit+":.gitmodules", "--list", "-z", "--no-includes")
 	if err != nil {
 		return nil, err
 	}
