@@ -12,12 +12,11 @@ import (
 
 // Member returns the member of that name.
 func (w *Workspace) Member(name string) (Package, bool) {
-	for _, p := range w.Members {
-		if p.Name == name {
-			return p, true
-		}
+	i, ok := slices.BinarySearchFunc(w.Members, name, func(p Package, name string) int { return strings.Compare(p.Name, name) })
+	if !ok {
+		return Package{}, false
 	}
-	return Package{}, false
+	return w.Members[i], true
 }
 
 // Publishable returns the members that go to the registry of that name, by name. A member without a `publish` list
@@ -106,6 +105,10 @@ func (w *Workspace) Graph(names []string) (Graph, error) {
 func (w *Workspace) order(names []string, which reach) (Graph, error) {
 	edges := map[string][]Edge{}
 	g := Graph{Needs: map[string][]string{}}
+	counts := make(map[string]bool, len(names))
+	for _, name := range names {
+		counts[name] = true
+	}
 	for _, name := range names {
 		p, ok := w.Member(name)
 		if !ok {
@@ -113,7 +116,7 @@ func (w *Workspace) order(names []string, which reach) (Graph, error) {
 		}
 		edges[name], g.Needs[name] = nil, nil
 		for _, e := range w.edges(p, which) {
-			if slices.Contains(names, e.To) {
+			if counts[e.To] {
 				edges[name] = append(edges[name], e)
 				g.Needs[name] = append(g.Needs[name], e.To)
 			}
@@ -121,20 +124,34 @@ func (w *Workspace) order(names []string, which reach) (Graph, error) {
 		slices.Sort(g.Needs[name])
 		g.Needs[name] = slices.Compact(g.Needs[name])
 	}
-	placed := map[string]bool{}
-	for len(placed) < len(edges) {
-		next := ""
-		for name, needs := range g.Needs {
-			ready := !slices.ContainsFunc(needs, func(n string) bool { return !placed[n] })
-			if ready && !placed[name] && (next == "" || name < next) {
-				next = name
+	missing, neededBy := map[string]int{}, map[string][]string{}
+	var ready []string // by name
+	for name, needs := range g.Needs {
+		if missing[name] = len(needs); len(needs) == 0 {
+			ready = append(ready, name)
+		}
+		for _, need := range needs {
+			neededBy[need] = append(neededBy[need], name)
+		}
+	}
+	slices.Sort(ready)
+	for len(ready) > 0 {
+		next := ready[0]
+		ready = ready[1:]
+		g.Order = append(g.Order, next)
+		for _, name := range neededBy[next] {
+			if missing[name]--; missing[name] == 0 {
+				at, _ := slices.BinarySearch(ready, name)
+				ready = slices.Insert(ready, at, name)
 			}
 		}
-		if next == "" {
-			return Graph{}, &CycleError{Edges: cycle(edges, placed)}
+	}
+	if len(g.Order) < len(edges) {
+		placed := map[string]bool{}
+		for _, name := range g.Order {
+			placed[name] = true
 		}
-		placed[next] = true
-		g.Order = append(g.Order, next)
+		return Graph{}, &CycleError{Edges: cycle(edges, placed)}
 	}
 	return g, nil
 }

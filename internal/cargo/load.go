@@ -38,23 +38,30 @@ func Load(ctx context.Context, run Runner, dir string) (*Workspace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load workspace: %w", err)
 	}
+	reading := make(chan *loader, 1)
+	go func() { reading <- readAll(dir) }() // while cargo reads the same files
 	out, err := run(ctx, dir, "cargo", "metadata", "--no-deps", "--format-version", "1")
+	l := <-reading
+	defer func() { l.close() }()
 	if err != nil {
 		return nil, refused(ctx, dir, err)
 	}
-	var meta metadata
 	if len(out) > maxMetadata {
 		return nil, fmt.Errorf("load workspace %s: cargo metadata wrote %d bytes, the limit is %d", dir, len(out), maxMetadata)
 	}
-	if err := json.Unmarshal(out, &meta); err != nil {
+	if err := json.Unmarshal(out, &l.meta); err != nil {
 		return nil, fmt.Errorf("load workspace %s: decode cargo metadata: %w", dir, err)
 	}
-	tree, err := manifest.Open(meta.Root)
-	if err != nil {
-		return nil, fmt.Errorf("load workspace %s: %w", dir, err)
+	if l.meta.Root != dir {
+		meta := l.meta
+		l.close()
+		l = readAll(meta.Root)
+		l.meta = meta
 	}
-	defer tree.Close()
-	return (&loader{meta: meta, tree: tree}).workspace()
+	if l.err != nil {
+		return nil, fmt.Errorf("load workspace %s: %w", dir, l.err)
+	}
+	return l.workspace()
 }
 
 var (
@@ -107,8 +114,45 @@ type metaDependency struct {
 }
 
 type loader struct {
-	meta metadata
-	tree *manifest.Tree
+	meta      metadata
+	tree      *manifest.Tree
+	manifests []string // every Cargo.toml below the root, but its own
+	err       error
+}
+
+// maxEntries bounds the search for manifests.
+const maxEntries = 200_000
+
+// readAll opens a folder and reads every manifest in it.
+func readAll(root string) *loader {
+	l := &loader{}
+	if l.tree, l.err = manifest.Open(root); l.err != nil {
+		return l
+	}
+	seen := 0
+	l.err = fs.WalkDir(l.tree.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		if seen++; err != nil || seen > maxEntries {
+			return cmp.Or(err, fs.SkipAll)
+		}
+		if e.IsDir() && e.Name() == ".git" {
+			return fs.SkipDir
+		}
+		if e.Name() == "Cargo.toml" && name != "Cargo.toml" {
+			l.manifests = append(l.manifests, name)
+			l.tree.Read(name) // an error comes again where the manifest is needed
+		}
+		return nil
+	})
+	if l.err != nil {
+		l.err = fmt.Errorf("look for manifests: %w", l.err)
+	}
+	return l
+}
+
+func (l *loader) close() {
+	if l.tree != nil {
+		l.tree.Close()
+	}
 }
 
 func (l *loader) workspace() (*Workspace, error) {
@@ -130,8 +174,8 @@ func (l *loader) workspace() (*Workspace, error) {
 	slices.SortFunc(w.Members, func(a, b Package) int { return strings.Compare(a.Name, b.Name) })
 	_, err = l.tree.Stat("Cargo.lock")
 	w.HasLock = err == nil
-	w.Nested, err = l.nested()
-	return w, err
+	w.Nested = l.nested()
+	return w, nil
 }
 
 // settings reads what tells cargo and rustup how to behave here. Both look in every folder from the workspace's up; those
@@ -323,32 +367,19 @@ func isCratesIO(index string) bool {
 	return index == "https://github.com/rust-lang/crates.io-index" || index == "sparse+https://index.crates.io/"
 }
 
-// maxEntries bounds the search for nested workspaces.
-const maxEntries = 200_000
-
 // nested returns the folders below the root, other than the root, that are workspaces of their own: those whose
 // manifest has a [workspace] table, and the root's `exclude` entries that are packages.
-func (l *loader) nested() ([]string, error) {
-	found, seen := map[string]bool{}, 0
+func (l *loader) nested() []string {
+	found := map[string]bool{}
 	target, _ := filepath.Rel(l.meta.Root, l.meta.Target)
-	err := fs.WalkDir(l.tree.FS(), ".", func(name string, e fs.DirEntry, err error) error {
-		if seen++; err != nil || seen > maxEntries {
-			return cmp.Or(err, fs.SkipAll)
-		}
-		if e.IsDir() && (e.Name() == ".git" || name == filepath.ToSlash(target)) {
-			return fs.SkipDir
-		}
-		if e.Name() != "Cargo.toml" || name == "Cargo.toml" {
-			return nil
+	for _, name := range l.manifests {
+		if strings.HasPrefix(name, filepath.ToSlash(target)+"/") {
+			continue
 		}
 		// A tree may hold broken manifests as test data; only those that cargo names are the release's concern.
 		if doc, err := l.tree.Read(name); err == nil && doc.Get("workspace") != nil {
 			found[path.Dir(name)] = true
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look for nested workspaces: %w", err)
 	}
 	if root, err := l.tree.Read("Cargo.toml"); err == nil {
 		for _, dir := range root.Get("workspace", "exclude").Strings() {
@@ -357,5 +388,5 @@ func (l *loader) nested() ([]string, error) {
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(found)), nil
+	return slices.Sorted(maps.Keys(found))
 }

@@ -136,7 +136,7 @@ func TestHyperlight(t *testing.T) {
 
 func TestGraph(t *testing.T) {
 	w := &cargo.Workspace{Members: []cargo.Package{
-		crate("a", "b"), crate("b", "a", "c"), crate("c", "c"), crate("x"), crate("w", "x", "a"),
+		crate("a", "b"), crate("b", "a", "c"), crate("c", "c"), crate("w", "x", "a"), crate("x"),
 	}}
 	g, err := w.Graph([]string{"x", "w", "c"})
 	if err != nil {
