@@ -140,7 +140,7 @@ func measurePlan(t *testing.T) section {
 	s := section{
 		title: fmt.Sprintf("`tagboat plan` on %d members", members),
 		how: fmt.Sprintf("A workspace of %d tiny crates, twenty levels of ten, each depending on all ten of the level before, none published yet; `tagboat plan --tag v%s --json` as a process\n"+
-			"of its own, from start to exit: clone, build zone, `cargo metadata`, %d index look-ups, GitHub, rules, plan. Median of %d after one to warm the disk cache.", members, gridVersion, members, runs),
+			"of its own, from start to exit: the files of the commit, build zone, `cargo metadata`, %d index look-ups, GitHub, rules, plan. Median of %d after one to warm the disk cache.", members, gridVersion, members, runs),
 	}
 	for _, delay := range []time.Duration{0, roundTrip} {
 		o := newOutside(t, grid{levels: 20, wide: 10, verify: true}, delay)

@@ -37,6 +37,7 @@ type target struct {
 	detach      bool
 	deadline    time.Duration
 	summary     string
+	readOnly    bool // nothing will be packaged
 }
 
 func (a *app) targetFlags(cmd *cobra.Command, t *target) {
@@ -80,7 +81,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	if err != nil {
 		return w, nil, &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
 	}
-	src := &source.Repository{Repo: repo, Scratch: scratch, Stands: map[string]string{}}
+	src := &source.Repository{Repo: repo, Scratch: scratch, Stands: map[string]string{}, ReadOnly: t.readOnly}
 	var gates []func()
 	clean := func() {
 		for _, stop := range gates {
@@ -317,6 +318,7 @@ func (a *app) snapshot(ctx context.Context, t target, from string) (release.Snap
 	if err != nil {
 		return release.Snapshot{}, err
 	}
+	t.readOnly = true
 	w, end, err := a.world(ctx, t)
 	if err != nil {
 		return release.Snapshot{}, err
@@ -364,7 +366,7 @@ func (a *app) check(ctx context.Context, t target) error {
 		return &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err}
 	}
 	defer os.RemoveAll(scratch)
-	src := &source.Repository{Repo: repo, Scratch: scratch}
+	src := &source.Repository{Repo: repo, Scratch: scratch, ReadOnly: true}
 	defer src.Close()
 	s := release.Snapshot{Schema: release.SnapshotSchema, TakenAt: time.Now().UTC().Truncate(time.Second), Request: release.Request{Tag: t.tag, Half: release.Both}}
 	if s.Checkout, s.Config, err = src.Checkout(ctx, s.Request, nil); err != nil {

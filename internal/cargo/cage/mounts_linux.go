@@ -29,7 +29,7 @@ func (c *child) spaces() error {
 			return fmt.Errorf("make a network namespace: %w", err)
 		}
 	}
-	for _, step := range []func() error{c.bindSystem, c.writeEtc, c.bindDevices, c.mountProc, c.bindOwn, c.pivot} {
+	for _, step := range []func() error{c.bindDevices, c.bindSystem, c.writeEtc, c.mountProc, c.bindOwn, c.pivot} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -128,6 +128,7 @@ func (c *child) writeEtc() error {
 	return os.WriteFile(filepath.Join(etc, "group"), []byte("zone:x:"+strconv.Itoa(gid)+":\n"), 0o644)
 }
 
+// bindDevices comes first: what may be read can lie in memory, below /dev/shm.
 func (c *child) bindDevices() error {
 	for _, dev := range devices {
 		if err := c.bind(dev, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC); err != nil {

@@ -256,6 +256,25 @@ func TestOriginalIsNamed(t *testing.T) {
 	}
 }
 
+// A working folder in memory is read-only like any other, although programs may write beside it.
+func TestFolderInMemory(t *testing.T) {
+	t.Parallel()
+	for _, w := range ways() {
+		z := plainZone(t, w)
+		private, err := os.MkdirTemp("/dev/shm", "zone-test-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(private) })
+		src := filepath.Join(private, "source")
+		write(t, filepath.Join(src, "file"), "text", 0o644)
+		out, err := z.Run(t.Context(), zone.Command{Dir: src, Argv: []string{"sh", "-c", "cat file && ! echo x >>file && ! rm -f file && ! touch other && ! mv $PWD $PWD-2"}})
+		if err = errors.Join(err, out.Err()); err != nil || string(out.Stdout) != "text" {
+			t.Errorf("%s: %q %v %s", w.name, out.Stdout, err, out.Stderr)
+		}
+	}
+}
+
 // A demand that the machine cannot meet names what is missing.
 func TestRequire(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,19 +37,26 @@ type Repository struct {
 	// Gate opens a reading address for a registry that wants a token, and returns its sparse index, "" where none is
 	// needed. The token stays outside of the build zone. May be nil.
 	Gate func(name, index string) (url string, err error)
+	// ReadOnly: nothing will be packaged. The commit is then read without a clone of it, and what was made for reading is
+	// removed while the caller goes on.
+	ReadOnly bool
 
 	publishing sync.Mutex // one cargo publish at a time
 
 	mu        sync.Mutex
 	zone      *zone.Zone
-	clone     *git.Repo
+	files     string    // where the commit's files are
+	memory    string    // the folder in memory around them, "" where they are on the disk
+	clone     *git.Repo // the repository around them, nil where nothing is packaged
 	config    config.Config
 	workspace *cargo.Workspace
 	isolation []string
+	removing  sync.WaitGroup
 }
 
 // Close ends the build zone.
 func (r *Repository) Close() error {
+	r.removing.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.zone == nil {
@@ -59,7 +67,7 @@ func (r *Repository) Close() error {
 	return z.Close()
 }
 
-// Checkout clones the commit that the request names and reads it. Without a tag and a branch it reads HEAD, for checks
+// Checkout takes the files of the commit that the request names out of the repository and reads them. Without a tag and a branch it reads HEAD, for checks
 // before there is a tag; the version is then the crates' own.
 func (r *Repository) Checkout(ctx context.Context, req release.Request, sealed observe.Sealed) (release.Checkout, config.Config, error) {
 	var c release.Checkout
@@ -85,10 +93,13 @@ func (r *Repository) Checkout(ctx context.Context, req release.Request, sealed o
 		}
 		bill <- sealed(ctx, c, cfg)
 	}(c)
-	r.clone, err = r.Repo.CloneAt(ctx, c.Commit, filepath.Join(r.Scratch, "source"))
+	err = r.fetch(ctx, c.Commit)
 	known := <-bill
+	if r.ReadOnly {
+		defer r.removeFiles()
+	}
 	if err != nil {
-		return c, cfg, unclonable(err, c.Commit)
+		return c, cfg, unfetched(err, c.Commit)
 	}
 	r.config = cfg
 	if known != nil {
@@ -107,6 +118,30 @@ func (r *Repository) Checkout(ctx context.Context, req release.Request, sealed o
 	return c, r.config, err
 }
 
+// fetch takes the commit's files out of the repository: as a clone where they may be packaged, for cargo asks it what
+// commit they are from.
+func (r *Repository) fetch(ctx context.Context, commit string) error {
+	if r.ReadOnly {
+		err := r.Repo.Export(ctx, commit, func(size int64) (dir string, err error) {
+			r.memory = inMemory(size)
+			r.files = filepath.Join(cmp.Or(r.memory, r.Scratch), "source")
+			return r.files, nil
+		})
+		if !errors.Is(err, git.ErrSubmodules) {
+			return err
+		}
+	}
+	var err error
+	r.files = filepath.Join(r.Scratch, "source")
+	r.clone, err = r.Repo.CloneAt(ctx, commit, r.files)
+	return err
+}
+
+// removeFiles removes what was made for reading, which takes about as long as asking a registry.
+func (r *Repository) removeFiles() {
+	r.removing.Go(func() { os.RemoveAll(cmp.Or(r.memory, r.files)) })
+}
+
 // opened makes the build zone where the checkout needed none.
 func (r *Repository) opened(ctx context.Context) error {
 	if r.workspace != nil {
@@ -116,13 +151,15 @@ func (r *Repository) opened(ctx context.Context) error {
 	return r.open(ctx, &again)
 }
 
-// unclonable explains a clone that git could not make: of a commit that is here, mostly for want of space.
-func unclonable(err error, commit string) error {
+// unfetched explains files that could not be taken out of the repository: of a commit that is here, mostly for want of
+// space.
+func unfetched(err error, commit string) error {
 	var ge *git.Error
-	if !errors.As(err, &ge) || ge.Exit < 0 {
+	var disk *fs.PathError
+	if (!errors.As(err, &ge) || ge.Exit < 0) && !errors.As(err, &disk) {
 		return err
 	}
-	return &problem.Error{Kind: problem.Failed, Summary: "cannot make a clean clone of " + release.Short(commit), Err: err,
+	return &problem.Error{Kind: problem.Failed, Summary: "cannot make a clean copy of " + release.Short(commit), Err: err,
 		Hint: "is the disk full? RUNNER_TEMP or TMPDIR can name a folder on a larger one"}
 }
 
@@ -181,7 +218,7 @@ func (r *Repository) open(ctx context.Context, c *release.Checkout) error {
 	if r.config.Package.Isolation == "require" {
 		demand = zone.Require
 	}
-	z, err := zone.New(zone.Config{Dir: r.Scratch, Toolchain: r.config.Package.Toolchain, Checkout: r.clone.Dir, Mounts: r.config.Package.Mounts, Env: r.config.Package.Env, Demand: demand})
+	z, err := zone.New(zone.Config{Dir: r.Scratch, Toolchain: r.config.Package.Toolchain, Checkout: r.files, Mounts: r.config.Package.Mounts, Env: r.config.Package.Env, Demand: demand})
 	if err != nil {
 		return err
 	}
@@ -208,11 +245,11 @@ func (r *Repository) open(ctx context.Context, c *release.Checkout) error {
 	var version []byte
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		version, err = run(ctx, r.clone.Dir, "cargo", "--version")
+		version, err = run(ctx, r.files, "cargo", "--version")
 		return err
 	})
 	g.Go(func() (err error) {
-		r.workspace, err = cargo.Load(ctx, run, r.clone.Dir)
+		r.workspace, err = cargo.Load(ctx, run, r.files)
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -332,7 +369,7 @@ func add(c *release.Checkout, rule string, found []cargo.Finding) {
 
 // readTexts reads the changelog and the workflows of the commit.
 func (r *Repository) readTexts(c *release.Checkout) error {
-	root, err := os.OpenRoot(r.clone.Dir) // links must not lead out of the checkout
+	root, err := os.OpenRoot(r.files) // links must not lead out of the checkout
 	if err != nil {
 		return err
 	}
@@ -410,6 +447,9 @@ func workflowFiles(root *os.Root) ([]WorkflowFile, error) {
 
 // Package packages crates of the checkout in its build zone.
 func (r *Repository) Package(ctx context.Context, order observe.PackageOrder) (*pack.Result, error) {
+	if r.ReadOnly {
+		return nil, errors.New("package crates: the commit was opened for reading alone")
+	}
 	if err := r.opened(ctx); err != nil {
 		return nil, err
 	}

@@ -7,11 +7,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/git"
@@ -256,6 +258,51 @@ func TestCheckoutRefuses(t *testing.T) {
 		if problem.ExitCode(err) != test.exit || !strings.Contains(text, test.says) {
 			t.Errorf("%s: exit %d, %q, %v", test.name, problem.ExitCode(err), text, err)
 		}
+	}
+}
+
+// TestReadOnly reads the same from a commit's files alone as from a clone, and leaves nothing behind.
+func TestReadOnly(t *testing.T) {
+	library := stage(t, "cloud", nil)
+	for name, change := range map[string]func(dir string){
+		"files": nil,
+		"submodule": func(dir string) {
+			gitRun(t, dir, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library, "library")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := stage(t, "hyperlight", change, "v0.4.0")
+			_, want, err := checkout(t, dir, release.Request{Tag: "v0.4.0"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			repo, err := git.Open(t.Context(), dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &Repository{Repo: repo, Scratch: t.TempDir(), ReadOnly: true}
+			got, _, err := r.Checkout(t.Context(), release.Request{Tag: "v0.4.0"}, nil)
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(release.Checkout{}, "Isolation")); err != nil || diff != "" {
+				t.Errorf("%v (-clone +files):\n%s", err, diff)
+			}
+			if _, err := r.Package(t.Context(), observe.PackageOrder{}); err == nil {
+				t.Error("it was packaged")
+			}
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+			for _, left := range []string{r.files, r.memory} {
+				if _, err := os.Stat(left); err == nil {
+					t.Errorf("%s is still there", left)
+				}
+			}
+			if inMemory := r.memory != ""; runtime.GOOS == "linux" && inMemory != (name == "files") {
+				t.Errorf("read in memory: %v", inMemory)
+			}
+		})
+	}
+	if runtime.GOOS == "linux" && inMemory(1<<60) != "" {
+		t.Error("there is room in memory for everything")
 	}
 }
 
