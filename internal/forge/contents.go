@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/tagboat/tagboat/internal/forge/wire"
 )
 
@@ -134,17 +136,20 @@ func (c *Client) WorkflowFiles(ctx context.Context, ref string) ([]string, error
 // GitHub want the permission to write workflows for a ref at head, when base is the default branch. It compares the
 // folders themselves and is exact however large the difference between the two is.
 func (c *Client) WorkflowChanges(ctx context.Context, base, head string) ([]string, error) {
-	ours, err := c.folder(ctx, head, workflowFolder)
-	if IsNotFound(err) {
-		return nil, nil
+	var lists [2][]entry
+	g, both := errgroup.WithContext(ctx)
+	for i, ref := range []string{head, base} {
+		g.Go(func() (err error) {
+			if lists[i], err = c.folder(both, ref, workflowFolder); IsNotFound(err) {
+				return nil
+			}
+			return err
+		})
 	}
-	if err != nil {
+	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	theirs, err := c.folder(ctx, base, workflowFolder)
-	if err != nil && !IsNotFound(err) {
-		return nil, err
-	}
+	ours, theirs := lists[0], lists[1]
 	have := map[string]string{}
 	for _, e := range theirs {
 		have[e.Path] = e.SHA

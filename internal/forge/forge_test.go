@@ -594,7 +594,14 @@ func TestWorkflowChanges(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, c := newHub(t, map[string][]reply{"GET /repos/o/r/contents/.github/workflows": {tt.head, tt.base}})
+			hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				answer := map[string]reply{"head": tt.head, "main": tt.base}[r.URL.Query().Get("ref")] // they are asked for at once
+				w.Header().Set("Content-Type", "application/json; charset=utf-8")
+				w.WriteHeader(answer.status)
+				io.WriteString(w, answer.body)
+			}))
+			t.Cleanup(hub.Close)
+			c := client(t, forge.Options{APIURL: hub.URL})
 			got, err := c.WorkflowChanges(t.Context(), "main", "head")
 			if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
 				t.Errorf("%v (-want +got):\n%s", err, diff)

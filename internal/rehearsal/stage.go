@@ -317,7 +317,7 @@ func (s *Stage) World(ctx context.Context, scratch string) (w observe.World, end
 		return w, nil, err
 	}
 	source := &source.Repository{Repo: repo, Scratch: scratch, Stands: map[string]string{}}
-	w = observe.World{Source: source, Forge: client, Scratch: scratch, WorkingDir: s.Config.Path, Poll: 100 * time.Millisecond}
+	w = observe.World{Source: source, Forge: client, Scratch: scratch, WorkingDir: s.Config.Path, Poll: 20 * time.Millisecond}
 	names := make([]string, 0, len(s.Feeds))
 	for name := range s.Feeds {
 		names = append(names, name)

@@ -35,38 +35,31 @@ const parallelLooks = 16
 func Snapshot(ctx context.Context, w World, req release.Request) (release.Snapshot, error) {
 	s := release.Snapshot{Schema: release.SnapshotSchema, TakenAt: time.Now().UTC().Truncate(time.Second), Request: req}
 	var err error
-	var past *release.Remote // what is known of the releases before the crates are
 	if w.Forge != nil {
 		s.Repository = w.Forge.Slug()
 	}
-	if s.Checkout, s.Config, err = w.Source.Checkout(ctx, req, func(ctx context.Context, c release.Checkout, cfg config.Config) *release.Bill {
-		past = lookBack(ctx, w, release.Snapshot{Repository: s.Repository, Checkout: c, Config: cfg})
-		if past == nil || !past.Ledger.Complete() {
+	ctx, cancel := context.WithCancel(ctx)
+	looks := &forgeLooks{world: w}
+	defer looks.wait()
+	defer cancel()
+	if s.Checkout, s.Config, err = w.Source.Checkout(ctx, req, func(_ context.Context, c release.Checkout, cfg config.Config) *release.Bill {
+		if c.Tag.Commit == "" {
 			return nil
 		}
-		return past.Ledger.Bill
+		looks.begin(ctx, release.Snapshot{Repository: s.Repository, Checkout: c, Config: cfg})
+		return looks.sealed()
 	}); err != nil {
 		return s, err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	known := s // the questions below write into s
-	g.Go(func() error {
-		return patiently(ctx, func() (err error) {
-			s.Registries, err = observeRegistries(ctx, w, known.Config, known.Checkout)
-			return err
-		})
+	looks.begin(ctx, s) // where no tag was known before the crates were
+	err = patiently(ctx, func() (err error) {
+		s.Registries, err = observeRegistries(ctx, w, s.Config, s.Checkout)
+		return err
 	})
-	if w.Forge != nil {
-		g.Go(func() error {
-			return patiently(ctx, func() (err error) {
-				s.Remote, err = observeRemote(ctx, w, known, past)
-				return err
-			})
-		})
-	} else {
-		s.Remote.BranchName = release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)
+	if err == nil {
+		s.Remote, err = looks.remote(ctx)
 	}
-	if err := g.Wait(); err != nil || w.WorkingDir == "" || s.Dispatches() || s.Remote.Ledger.Complete() {
+	if err != nil || w.WorkingDir == "" || s.Dispatches() || s.Remote.Ledger.Complete() {
 		return s, err // the artifacts are another run's, or in the draft already
 	}
 	s.Artifacts, err = artifact.Find(w.WorkingDir, slices.Concat(s.Config.Release.Artifacts, req.Artifacts))
@@ -225,24 +218,69 @@ func forecast(reg registry.Registry, r release.Registry, now time.Time) release.
 	return f
 }
 
-// lookBack reads the releases of the tag before anything else. A question that fails is asked again beside the others,
-// where its error can be explained.
-func lookBack(ctx context.Context, w World, s release.Snapshot) *release.Remote {
-	if w.Forge == nil || s.Checkout.Tag.Commit == "" {
-		return nil
-	}
-	var r release.Remote
-	if err := observeReleases(ctx, w, s, &r); err != nil {
-		return nil
-	}
-	return &r
+// forgeLooks are the questions to the forge. They need the tag, its commit and the configuration, and begin when these are
+// known, while the disk and cargo work.
+type forgeLooks struct {
+	world World
+	known release.Snapshot
+	begun bool
+
+	nowAsked, pastAsked sync.WaitGroup
+	now, past           release.Remote // all but the releases; the releases
+	nowErr, pastErr     error
 }
 
-func observeRemote(ctx context.Context, w World, s release.Snapshot, past *release.Remote) (release.Remote, error) {
-	r := release.Remote{}
-	if past != nil {
-		r = *past
+// begin asks everything, once.
+func (l *forgeLooks) begin(ctx context.Context, known release.Snapshot) {
+	if l.begun {
+		return
 	}
+	l.begun, l.known = true, known
+	l.now.BranchName = release.BranchForm(known.Config.Branches.Release).Of(known.Checkout.Tag.Name)
+	if l.world.Forge == nil {
+		return
+	}
+	l.nowAsked.Go(func() {
+		l.nowErr = patiently(ctx, func() (err error) {
+			l.now, err = observeRemote(ctx, l.world, known)
+			return err
+		})
+	})
+	l.pastAsked.Go(func() { l.pastErr = observeReleases(ctx, l.world, known, &l.past) })
+}
+
+// sealed returns the authentic bill of a release that holds every crate already, nil where there is none.
+func (l *forgeLooks) sealed() *release.Bill {
+	if l.pastAsked.Wait(); l.pastErr != nil || !l.past.Ledger.Complete() {
+		return nil
+	}
+	return l.past.Ledger.Bill
+}
+
+func (l *forgeLooks) wait() {
+	l.nowAsked.Wait()
+	l.pastAsked.Wait()
+}
+
+// remote returns the answers. What is wrong with the repository explains why its releases could not be listed, so that
+// question is asked again last.
+func (l *forgeLooks) remote(ctx context.Context) (release.Remote, error) {
+	if l.wait(); l.nowErr != nil || l.world.Forge == nil {
+		return l.now, l.nowErr
+	}
+	if l.pastErr != nil {
+		l.pastErr = patiently(ctx, func() error {
+			l.past = release.Remote{}
+			return observeReleases(ctx, l.world, l.known, &l.past)
+		})
+	}
+	r := l.now
+	r.Releases, r.Ledger, r.Latest = l.past.Releases, l.past.Ledger, l.past.Latest
+	return r, l.pastErr
+}
+
+func observeRemote(ctx context.Context, w World, s release.Snapshot) (release.Remote, error) {
+	r := release.Remote{}
 	r.Asked, r.BranchName = true, release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)
 	g, looks := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -255,9 +293,6 @@ func observeRemote(ctx context.Context, w World, s release.Snapshot, past *relea
 		return present(err)
 	})
 	g.Go(func() error { return observeBlockers(looks, w.Forge, s.Config.Blockers.Label, &r) })
-	if past == nil {
-		g.Go(func() error { return observeReleases(looks, w, s, &r) })
-	}
 	// What is wrong with the repository explains what failed beside it, so this question outlives the others.
 	repo, err := w.Forge.Repository(ctx)
 	others := g.Wait()

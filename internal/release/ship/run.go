@@ -87,7 +87,7 @@ const parallel = 16
 // and may overlap. A registry's lane has no pace of its own: the registry says when its limit is reached and until
 // when, and the engine then keeps the whole lane still until that instant.
 func lanes(s release.Snapshot) map[string]converge.Lane {
-	out := map[string]converge.Lane{release.LaneForge: {Limit: 1}, release.LaneUpload: {Limit: 4}}
+	out := map[string]converge.Lane{release.LaneForge: {Limit: 1}, release.LaneUpload: {Limit: 8}}
 	for _, r := range s.Registries {
 		out[release.RegistryLane(r.Name)] = converge.Lane{Limit: max(1, s.Config.Pace.Uploads)}
 	}
