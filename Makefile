@@ -3,6 +3,8 @@
 GO         ?= go
 SAMPLE     ?= testdata/workspaces/hyperlight
 STORM      ?= 10000
+# Whole releases and whole processes: the race detector would make them five to ten times slower, so it watches them in e2e.
+SLOW_RACES := ./internal/cli ./internal/rehearsal/storm
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.1
 SYFT       := github.com/anchore/syft/cmd/syft@v1.57.1
@@ -23,15 +25,14 @@ vet: ## gofmt and go vet
 	@test -z "$$(gofmt -l cmd internal | grep -v /testdata/)" || { gofmt -l cmd internal; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
 
-# The storm makes 500 whole releases; the race detector would make it ten times slower, so it watches fewer in e2e.
-test: vet ## vet and all quick tests, with the race detector
-	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -v '/rehearsal/storm$$')
-	$(GO) test -shuffle=on ./internal/rehearsal/storm
+test: vet ## vet and all quick tests, with the race detector where it is quick
+	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -vxF "$$($(GO) list $(SLOW_RACES))")
+	$(GO) test -shuffle=on $(SLOW_RACES)
 
 e2e: actionlint ## slow tests with the real cargo, git and processes, and GitHub's API description
 	$(GO) vet -tags e2e,bench ./...
 	$(GO) test -tags e2e -timeout 30m $$(grep -rl '^//go:build e2e' internal | xargs -n1 dirname | sort -u | sed 's|^|./|')
-	$(GO) test -race -timeout 30m ./internal/rehearsal/storm
+	$(GO) test -race -timeout 30m $(SLOW_RACES)
 
 actionlint: ## check the workflows in examples/ and .github/
 	$(GO) run $(ACTIONLINT) -ignore 'unexpected key "queue"' -shellcheck= -pyflakes= examples/*.yml .github/workflows/*.yml
