@@ -2,13 +2,12 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/registry/kind"
 	"github.com/tagboat/tagboat/internal/registry/wire"
 	"github.com/tagboat/tagboat/internal/secret"
 )
@@ -61,19 +60,8 @@ func (c *Client) Registry() Registry { return c.registry }
 // `echo` leave in secrets, are cut off with a warning for people; anything else that a header cannot carry is an error.
 // Neither text shows the token.
 func CleanToken(token string) (value secret.Value, warning string, err error) {
-	clean := strings.Trim(token, " \t\r\n")
-	if clean == "" {
-		return secret.Value{}, "", errors.New("the token is empty")
-	}
-	for i := 0; i < len(clean); i++ {
-		if b := clean[i]; (b < 0x20 || b > 0x7e) && b != '\t' {
-			return secret.Value{}, "", fmt.Errorf("the token has a character that a header cannot carry (byte %d of %d)", i+1, len(clean))
-		}
-	}
-	if clean != token {
-		warning = "the token has blanks or line breaks around it, which were cut off; store it without them"
-	}
-	return secret.New(clean), warning, nil
+	clean, warning, err := kind.Clean(token)
+	return secret.New(clean), warning, err
 }
 
 // token returns the token to send, or a zero value where there is none.

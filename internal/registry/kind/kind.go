@@ -1,0 +1,145 @@
+// Package kind is what is known of each kind of cargo registry before talking to it. It is data: nothing is asked.
+package kind
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kind is a registry's software or service, as far as it changes what must be known before talking to it.
+type Kind string
+
+// The kinds. A registry whose software is unknown is Generic, which promises nothing.
+const (
+	CratesIO     Kind = "crates-io"
+	Azure        Kind = "azure" // Azure DevOps Artifacts
+	Gitea        Kind = "gitea" // and Forgejo
+	Kellnr       Kind = "kellnr"
+	Artifactory  Kind = "artifactory"
+	Cloudsmith   Kind = "cloudsmith"
+	CodeArtifact Kind = "codeartifact"
+	Generic      Kind = "generic"
+)
+
+// Form is what a kind makes of a bare token.
+type Form string
+
+// The forms.
+const (
+	Bare     Form = "bare"
+	Bearer   Form = "bearer"    // "Bearer " and the token
+	BasicPAT Form = "basic-pat" // "Basic " and the base64 of "PAT:" and the token; "Bearer " and a JSON web token
+)
+
+// Wait says what must be true of a dependency before a crate that needs it is uploaded.
+type Wait string
+
+const (
+	// Order: its upload was accepted.
+	Order Wait = "order"
+	// Index: the index shows it.
+	Index Wait = "index"
+)
+
+// Bucket is a leaky bucket: Burst calls at once, then one in each Every. The zero value never holds anything up.
+type Bucket struct {
+	Burst int
+	Every time.Duration
+}
+
+// Pace is what a registry lets one user do.
+type Pace struct {
+	NewCrates   Bucket // first versions of crates
+	NewVersions Bucket // further versions
+	Yanks       Bucket // yanks and unyanks
+}
+
+// Source is what a registry makes its index of.
+type Source string
+
+// The sources.
+const (
+	FromJSON     Source = "json"     // the metadata of the upload, which are believed
+	FromManifest Source = "manifest" // the Cargo.toml inside the .crate
+	FromUnknown  Source = "unknown"
+)
+
+// Traits is what is known of a kind of registry.
+type Traits struct {
+	Kind  Kind
+	Title string // for people
+	// TokenForm says how a token for this kind looks.
+	TokenForm string
+	Form      Form
+	Wait      Wait
+	Pace      Pace
+	// MaxCrate is the largest .crate that it takes, in bytes; 0 is unknown.
+	MaxCrate int64
+	Index    Source
+	// Closed: a crate with dependencies in other registries is refused.
+	Closed bool
+	// PublicOwners: anyone may ask who owns a crate.
+	PublicOwners bool
+}
+
+// table is one line for each kind. The crates.io numbers are https://crates.io/docs/rate-limits; they hold per user, and
+// trusted publishing has none.
+var table = [...]Traits{
+	{
+		Kind: CratesIO, Title: "crates.io", Form: Bare, TokenForm: "the API token alone, without a scheme",
+		Wait: Order, MaxCrate: 10 << 20, Index: FromManifest, Closed: true, PublicOwners: true,
+		Pace: Pace{
+			NewCrates:   Bucket{Burst: 5, Every: 10 * time.Minute},
+			NewVersions: Bucket{Burst: 30, Every: time.Minute},
+			Yanks:       Bucket{Burst: 100, Every: time.Minute},
+		},
+	},
+	{
+		Kind: Azure, Title: "Azure DevOps Artifacts", Form: BasicPAT, Wait: Index, MaxCrate: 500 << 20, Index: FromUnknown,
+		TokenForm: "a personal access token with Packaging (read and write), or an Entra access token",
+	},
+	{Kind: Gitea, Title: "Gitea and Forgejo", Form: Bearer, Wait: Index, Index: FromJSON, TokenForm: "an access token with write:package"},
+	{Kind: Kellnr, Title: "kellnr", Form: Bare, Wait: Index, Index: FromJSON, TokenForm: "the token alone, without a scheme"},
+	{Kind: Artifactory, Title: "JFrog Artifactory", Form: Bearer, Wait: Index, Index: FromUnknown, TokenForm: "an identity token that may deploy to the repository"},
+	{Kind: Cloudsmith, Title: "Cloudsmith", Form: Bare, Wait: Index, Index: FromUnknown, TokenForm: "an API key, without a scheme"},
+	{Kind: CodeArtifact, Title: "AWS CodeArtifact", Form: Bearer, Wait: Index, Index: FromUnknown, TokenForm: "the token of `aws codeartifact get-authorization-token`"},
+	{Kind: Generic, Title: "any other registry", Form: Bare, Wait: Index, Index: FromUnknown, TokenForm: "the value of the Authorization header, with its scheme if it has one"},
+}
+
+// All returns what is known of every kind, Generic last.
+func All() []Traits { return slices.Clone(table[:]) }
+
+// Traits returns what is known of k; an unknown kind has Generic's.
+func (k Kind) Traits() Traits {
+	for _, t := range table {
+		if t.Kind == k {
+			return t
+		}
+	}
+	return table[len(table)-1]
+}
+
+// Of tells the kind by the address of the sparse index, where it gives it away.
+func Of(u *url.URL) Kind {
+	host, path := strings.ToLower(u.Hostname()), u.EscapedPath()
+	switch {
+	case host == "index.crates.io":
+		return CratesIO
+	case host == "pkgs.dev.azure.com", strings.HasSuffix(host, ".pkgs.visualstudio.com"):
+		return Azure
+	case strings.Contains(path, "/api/packages/") && strings.HasSuffix(strings.TrimSuffix(path, "/"), "/cargo"):
+		return Gitea
+	case strings.Contains(path, "/artifactory/api/cargo/"), strings.HasSuffix(host, ".jfrog.io"):
+		return Artifactory
+	case host == "cargo.cloudsmith.io":
+		return Cloudsmith
+	case strings.Contains(host, ".d.codeartifact.") && strings.HasSuffix(host, ".amazonaws.com"):
+		return CodeArtifact
+	case strings.Contains(path, "/api/v1/crates"), strings.Contains(path, "/api/v1/cratesio"):
+		return Kellnr
+	default:
+		return Generic
+	}
+}
