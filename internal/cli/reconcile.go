@@ -79,7 +79,7 @@ func (a *app) due(ctx context.Context, t target, since time.Duration) ([]reconci
 	if err != nil {
 		return nil, "", err
 	}
-	cfg, err := headConfig(ctx, repo)
+	cfg, _, err := headConfig(ctx, repo)
 	if err != nil {
 		return nil, "", err
 	}

@@ -35,7 +35,7 @@ type Access struct {
 // that cannot be reached is an error that may be retried; a token that is refused is an answer.
 func (c *Client) Check(ctx context.Context) (Access, error) {
 	a := Access{Read: Unknown, Publish: Unknown}
-	token, err := c.token(ctx)
+	token, err := c.Token(ctx)
 	if err != nil {
 		return Access{}, fmt.Errorf("check registry %s: token: %w", c.registry.Name, err)
 	}

@@ -15,10 +15,12 @@ import (
 // Options wires a Client. The zero value reads anonymously through a transport of its own.
 type Options struct {
 	HTTP *http.Client // its transport and jar are used; redirects and deadlines are the Client's own
-	// Token returns the value of the Authorization header, scheme included. It is asked once per request, so that it may
-	// mint or renew; a zero value means that there is none.
+	// Token returns the token as a person stored it; Kind.Authorize makes the header of it. It is asked once per request, so
+	// that it may mint or renew; a zero value means that there is none.
 	Token     func(context.Context) (secret.Value, error)
 	UserAgent string // default "tagboat"
+	// Hide gets each value that is made of a token before it is sent, for whoever masks output. May be nil.
+	Hide func(secret.Value)
 	// Warn gets sentences that a person should see, such as a token with a line break at its end. May be nil.
 	Warn func(string)
 	// Progress gets the bytes of an upload as they leave, under the context of the Publish call. May be nil.
@@ -42,6 +44,8 @@ type Client struct {
 	mu     sync.Mutex
 	config *Config
 	cache  map[string]cached
+	stored secret.Value // the token as Options.Token gave it last, and what became of it
+	ready  secret.Value
 }
 
 // NewClient returns a client for r.
@@ -64,8 +68,8 @@ func CleanToken(token string) (value secret.Value, warning string, err error) {
 	return secret.New(clean), warning, err
 }
 
-// token returns the token to send, or a zero value where there is none.
-func (c *Client) token(ctx context.Context) (secret.Value, error) {
+// Token returns the value of the Authorization header, or a zero value where there is no token.
+func (c *Client) Token(ctx context.Context) (secret.Value, error) {
 	if c.options.Token == nil {
 		return secret.Value{}, nil
 	}
@@ -73,14 +77,25 @@ func (c *Client) token(ctx context.Context) (secret.Value, error) {
 	if err != nil || v.IsZero() {
 		return secret.Value{}, err
 	}
-	clean, warning, err := CleanToken(v.Reveal())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ready.IsZero() && c.stored.Equal(v) {
+		return c.ready, nil
+	}
+	value, warnings, err := c.registry.Kind.Authorize(v.Reveal())
 	if err != nil {
 		return secret.Value{}, err
 	}
-	if warning != "" && c.options.Warn != nil {
-		c.options.Warn(fmt.Sprintf("registry %s: %s", c.registry.Name, warning))
+	if c.options.Hide != nil {
+		c.options.Hide(value)
 	}
-	return clean, nil
+	for _, w := range warnings {
+		if c.options.Warn != nil {
+			c.options.Warn(fmt.Sprintf("registry %s: %s", c.registry.Name, w))
+		}
+	}
+	c.stored, c.ready = v, value
+	return value, nil
 }
 
 // deadline returns how long a transfer of size bytes may take.

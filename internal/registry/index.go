@@ -73,7 +73,7 @@ func (c *Client) readOpenly(ctx context.Context, k *wire.Call) (*http.Response, 
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || !k.Token.IsZero() {
 		return resp, body, err
 	}
-	token, err := c.token(ctx)
+	token, err := c.Token(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s at registry %s: token: %w", k.Op, c.registry.Name, err)
 	}
@@ -169,7 +169,7 @@ func (c *Client) readToken(ctx context.Context, op string) (secret.Value, error)
 
 // needToken returns the token; having none is Denied.
 func (c *Client) needToken(ctx context.Context, op string) (secret.Value, error) {
-	token, err := c.token(ctx)
+	token, err := c.Token(ctx)
 	if err != nil {
 		return secret.Value{}, fmt.Errorf("%s at registry %s: token: %w", op, c.registry.Name, err)
 	}

@@ -94,7 +94,7 @@ func (k Kind) formed(clean string) (text string, warnings []string, err error) {
 	case strings.ContainsAny(rest, " \t"):
 		return "", nil, errors.New("the token has blanks within; it is several words where one was expected")
 	case strings.EqualFold(scheme, "basic"):
-		if _, ok := pair(rest); !ok {
+		if _, ok := pair(rest); !ok && k != Generic {
 			return "", nil, errors.New(`what follows "Basic " is not the base64 of a user, a colon and a token; store the token alone`)
 		}
 		return "Basic " + rest, nil, nil
@@ -158,6 +158,20 @@ func Parts(value secret.Value) []secret.Value {
 		parts = append(parts, secret.New(decoded), secret.New(token))
 	}
 	return parts
+}
+
+// Innermost returns a token without what stands around it: of "Basic " and base64 the token in it. It is the same for every form
+// of the same token.
+func Innermost(raw string) secret.Value {
+	clean := strings.TrimSpace(raw)
+	if joined, ok := mend(strings.Fields(clean)); ok {
+		clean = joined
+	}
+	parts := Parts(secret.New(clean))
+	if len(parts) == 0 {
+		return secret.Value{}
+	}
+	return parts[len(parts)-1]
 }
 
 // Hide registers every part of an Authorization value, in every encoding, with the masker.

@@ -115,7 +115,7 @@ func observeRegistries(ctx context.Context, w World, cfg config.Config, c releas
 			index := out[i]
 			seen := make(chan error, 1)
 			go func() { seen <- observeIndex(ctx, client, &index, c.Crates) }()
-			access, err := observeAccess(ctx, client, TokenVariable(cfg, name))
+			access, err := observeAccess(ctx, client, w.tokenFrom(cfg, name))
 			lost := <-seen
 			if out[i].Access = access; err != nil || access.Problem != "" {
 				return err
@@ -162,18 +162,6 @@ func observeAccess(ctx context.Context, client *registry.Client, variable string
 		a.Problem, a.Hint = "it cannot be used: "+err.Error(), "the token is read from "+variable
 	}
 	return a, nil
-}
-
-// TokenVariable returns the environment variable that holds a registry's token: the configured one, else cargo's.
-// https://doc.rust-lang.org/cargo/reference/config.html#registriesnametoken
-func TokenVariable(cfg config.Config, name string) string {
-	if c, ok := cfg.Registries[name]; ok && c.TokenEnv != "" {
-		return c.TokenEnv
-	}
-	if name == registry.CratesIO {
-		return "CARGO_REGISTRY_TOKEN"
-	}
-	return "CARGO_REGISTRIES_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_TOKEN"
 }
 
 func observeIndex(ctx context.Context, client *registry.Client, r *release.Registry, crates []release.Crate) error {
