@@ -145,7 +145,10 @@ func userAgent() string { return "tagboat/" + Version + " (https://github.com/ta
 // configured applies what tagboat.toml says about a registry.
 func configured(r registry.Registry, c config.Registry) registry.Registry {
 	if c.Kind != "" && c.Kind != "generic" {
-		r.Kind = registry.Kind(c.Kind)
+		r = r.As(registry.Kind(c.Kind))
+	}
+	if c.MaxSize > 0 {
+		r.MaxCrate = int64(c.MaxSize)
 	}
 	if c.Wait == string(registry.Order) || c.Wait == string(registry.Index) {
 		r.Wait = registry.Wait(c.Wait)

@@ -119,9 +119,7 @@ func (l *loader) registry(name string, r Registry) {
 		if want := Default().Registries[CratesIO]; r.Index != want.Index || r.Kind != want.Kind {
 			l.wrong(key("index"), "index and kind of crates-io are fixed", "give a mirror or another registry a name of its own")
 		}
-	} else if r.Index == "" {
-		l.report(key("index"), fmt.Sprintf("%s is missing", tomlkey.Join(key("index"))), "", "write the URL that cargo uses, like sparse+https://feed.example.com/index/")
-	} else {
+	} else if r.Index != "" {
 		l.index(key("index"), r.Index)
 	}
 	if r.TokenEnv != "" && !variableName.MatchString(r.TokenEnv) {

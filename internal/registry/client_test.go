@@ -497,7 +497,7 @@ func TestPublishRefusedBeforeTheWire(t *testing.T) {
 	if e := asError(t, second(h.client(Options{}).Publish(t.Context(), demo(t, 1)))); e.Class != Denied {
 		t.Errorf("no token: %v", e)
 	}
-	c := NewClient(Registry{Name: CratesIO, URL: h.URL + "/index/", Kind: KindCratesIO}, withToken(testToken))
+	c := NewClient(Registry{Name: CratesIO, URL: h.URL + "/index/"}.As(KindCratesIO), withToken(testToken))
 	if e := asError(t, second(c.Publish(t.Context(), demo(t, 11<<20)))); e.Class != Refused || !strings.Contains(e.Detail, "10485760") {
 		t.Errorf("too large: %v", e)
 	}

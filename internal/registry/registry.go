@@ -26,6 +26,8 @@ type Registry struct {
 	Kind  Kind
 	Wait  Wait
 	Pace  Pace
+	// MaxCrate is the largest .crate that it takes, in bytes; 0 is unknown.
+	MaxCrate int64
 	// Mirror: the registry holds copies of crates.io's crates, so a dependency on crates.io is published as one within
 	// the registry.
 	Mirror bool
@@ -67,7 +69,7 @@ type Pace = kind.Pace
 func New(name, index string) (Registry, error) {
 	if name == CratesIO && index == "" || cratefile.SameIndex(index, "") && index != "" || index == "sparse+"+cratesIOSparse {
 		r := Registry{Name: name, Index: cratefile.CratesIOIndex, URL: cratesIOSparse, Kind: KindCratesIO}
-		return r.withTraits(), nil
+		return r.As(r.Kind), nil
 	}
 	base, sparse := strings.CutPrefix(index, "sparse+")
 	if !sparse {
@@ -80,13 +82,14 @@ func New(name, index string) (Registry, error) {
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return Registry{}, fmt.Errorf("registry %s: the index address must have no user, query or fragment", name)
 	}
-	r := Registry{Name: name, Index: index, URL: withSlash(base), Kind: kind.Of(u)}
-	return r.withTraits(), nil
+	r := Registry{Name: name, Index: index, URL: withSlash(base)}
+	return r.As(kind.Of(u)), nil
 }
 
-func (r Registry) withTraits() Registry {
-	t := r.Kind.Traits()
-	r.Wait, r.Pace = t.Wait, t.Pace
+// As returns r as one of kind k, with what is known of that kind.
+func (r Registry) As(k Kind) Registry {
+	t := k.Traits()
+	r.Kind, r.Wait, r.Pace, r.MaxCrate = k, t.Wait, t.Pace, t.MaxCrate
 	return r
 }
 

@@ -66,6 +66,50 @@ const (
 	FromUnknown  Source = "unknown"
 )
 
+// Probe is a request that asks what a token may do and cannot create anything.
+type Probe string
+
+// The probes.
+const (
+	// ProbeNone: none is known to be safe; what the token may do shows at the first upload.
+	ProbeNone Probe = ""
+	// ProbeFollowing asks crates.io for the crates that the token's account follows.
+	ProbeFollowing Probe = "following"
+	// ProbeUpload is an upload without a body. The registry looks at the right to publish before it finds nothing to
+	// publish.
+	ProbeUpload Probe = "empty upload"
+	// ProbeToken is the same where the registry only looks whether the token is one.
+	ProbeToken Probe = "empty upload, token only"
+)
+
+// Again says whether a version that was deleted can be uploaded again.
+type Again string
+
+// The answers. No registry lets a version be replaced that is there.
+const (
+	Never     Again = "never"
+	Deletable Again = "after deletion"
+	AgainOpen Again = "unknown"
+)
+
+// Duplicate is the answer to an upload of a version that is there. Status 0 is unknown.
+type Duplicate struct {
+	Status int
+	Says   string // a part of the sentence
+}
+
+// Fact is a column of the table that can be unverified.
+type Fact string
+
+// The facts.
+const (
+	FactDuplicate Fact = "duplicate answer"
+	FactIndex     Fact = "what the index is made of"
+	FactAgain     Fact = "uploading again after deletion"
+	FactLag       Fact = "how soon the index shows an upload"
+	FactToken     Fact = "form of the token"
+)
+
 // Traits is what is known of a kind of registry.
 type Traits struct {
 	Kind  Kind
@@ -73,39 +117,70 @@ type Traits struct {
 	// TokenForm says how a token for this kind looks.
 	TokenForm string
 	Form      Form
+	Duplicate Duplicate
+	Again     Again
 	Wait      Wait
 	Pace      Pace
 	// MaxCrate is the largest .crate that it takes, in bytes; 0 is unknown.
 	MaxCrate int64
 	Index    Source
+	Probe    Probe
 	// Closed: a crate with dependencies in other registries is refused.
 	Closed bool
 	// PublicOwners: anyone may ask who owns a crate.
 	PublicOwners bool
+	// Unverified are the facts above that rest on a description or on nothing. Nothing depends on them: any refusal of an
+	// upload is followed by a look at the index, and dependents wait for it.
+	Unverified []Fact
 }
 
-// table is one line for each kind. The crates.io numbers are https://crates.io/docs/rate-limits; they hold per user, and
-// trusted publishing has none.
+// table is one line for each kind.
+//
+// crates.io: https://crates.io/docs/rate-limits (per user; trusted publishing has none), its source in
+// src/controllers/krate/publish.rs. Azure: https://learn.microsoft.com/azure/devops/artifacts/cargo/. Gitea: its source in
+// routers/api/packages/cargo, and its server. kellnr: its source in crates/registry and crates/auth. The others: their
+// manuals.
 var table = [...]Traits{
 	{
 		Kind: CratesIO, Title: "crates.io", Form: Bare, TokenForm: "the API token alone, without a scheme",
-		Wait: Order, MaxCrate: 10 << 20, Index: FromManifest, Closed: true, PublicOwners: true,
+		Duplicate: Duplicate{400, "is already uploaded"}, Again: Never, Wait: Order, MaxCrate: 10 << 20, Index: FromManifest,
 		Pace: Pace{
 			NewCrates:   Bucket{Burst: 5, Every: 10 * time.Minute},
 			NewVersions: Bucket{Burst: 30, Every: time.Minute},
 			Yanks:       Bucket{Burst: 100, Every: time.Minute},
 		},
+		Probe: ProbeFollowing, Closed: true, PublicOwners: true,
 	},
 	{
-		Kind: Azure, Title: "Azure DevOps Artifacts", Form: BasicPAT, Wait: Index, MaxCrate: 500 << 20, Index: FromUnknown,
+		Kind: Azure, Title: "Azure DevOps Artifacts", Form: BasicPAT,
 		TokenForm: "a personal access token with Packaging (read and write), or an Entra access token",
+		Again:     Never, Wait: Index, MaxCrate: 500 << 20, Index: FromUnknown, Unverified: []Fact{FactDuplicate, FactIndex, FactLag},
 	},
-	{Kind: Gitea, Title: "Gitea and Forgejo", Form: Bearer, Wait: Index, Index: FromJSON, TokenForm: "an access token with write:package"},
-	{Kind: Kellnr, Title: "kellnr", Form: Bare, Wait: Index, Index: FromJSON, TokenForm: "the token alone, without a scheme"},
-	{Kind: Artifactory, Title: "JFrog Artifactory", Form: Bearer, Wait: Index, Index: FromUnknown, TokenForm: "an identity token that may deploy to the repository"},
-	{Kind: Cloudsmith, Title: "Cloudsmith", Form: Bare, Wait: Index, Index: FromUnknown, TokenForm: "an API key, without a scheme"},
-	{Kind: CodeArtifact, Title: "AWS CodeArtifact", Form: Bearer, Wait: Index, Index: FromUnknown, TokenForm: "the token of `aws codeartifact get-authorization-token`"},
-	{Kind: Generic, Title: "any other registry", Form: Bare, Wait: Index, Index: FromUnknown, TokenForm: "the value of the Authorization header, with its scheme if it has one"},
+	{
+		Kind: Gitea, Title: "Gitea and Forgejo", Form: Bearer, TokenForm: "an access token with write:package",
+		Duplicate: Duplicate{409, "already exists"}, Again: Deletable, Wait: Index, Index: FromJSON, Probe: ProbeUpload,
+	},
+	{
+		Kind: Kellnr, Title: "kellnr", Form: Bare, TokenForm: "the token alone, without a scheme",
+		Duplicate: Duplicate{400, "already exists"}, Again: Deletable, Wait: Index, Index: FromJSON, Probe: ProbeToken,
+		Unverified: []Fact{FactLag},
+	},
+	{
+		Kind: Artifactory, Title: "JFrog Artifactory", Form: Bearer, TokenForm: "an identity token that may deploy to the repository",
+		Again: AgainOpen, Wait: Index, Index: FromUnknown, Unverified: []Fact{FactDuplicate, FactIndex, FactAgain, FactLag},
+	},
+	{
+		Kind: Cloudsmith, Title: "Cloudsmith", Form: Bare, TokenForm: "an API key, without a scheme",
+		Again: AgainOpen, Wait: Index, Index: FromUnknown, Unverified: []Fact{FactDuplicate, FactIndex, FactAgain, FactLag, FactToken},
+	},
+	{
+		Kind: CodeArtifact, Title: "AWS CodeArtifact", Form: Bearer, TokenForm: "the token of `aws codeartifact get-authorization-token`",
+		Again: AgainOpen, Wait: Index, Index: FromUnknown, Unverified: []Fact{FactDuplicate, FactIndex, FactAgain, FactLag, FactToken},
+	},
+	{
+		Kind: Generic, Title: "any other registry", Form: Bare, TokenForm: "the value of the Authorization header, with its scheme if it has one",
+		Again: AgainOpen, Wait: Index, Index: FromUnknown, Unverified: []Fact{FactDuplicate, FactIndex, FactAgain, FactLag, FactToken},
+	},
 }
 
 // All returns what is known of every kind, Generic last.
