@@ -89,9 +89,11 @@ func mend(words []string) (string, bool) {
 func (k Kind) formed(clean string) (text string, warnings []string, err error) {
 	scheme, rest, found := strings.Cut(clean, " ")
 	switch rest = strings.TrimSpace(rest); {
+	case k != Generic && strings.Contains(clean, "\t"):
+		return "", nil, errors.New("the token has a tab within")
 	case !found:
 		return k.schemed(clean)
-	case strings.ContainsAny(rest, " \t"):
+	case strings.Contains(rest, " "):
 		return "", nil, errors.New("the token has blanks within; it is several words where one was expected")
 	case strings.EqualFold(scheme, "basic"):
 		if _, ok := pair(rest); !ok && k != Generic {
@@ -119,7 +121,10 @@ func (k Kind) schemed(word string) (text string, warnings []string, err error) {
 		return "Bearer " + word, nil, nil
 	}
 	// No personal access token has a colon, and none is the base64 of one that has.
-	if user, _, ok := strings.Cut(word, ":"); ok && user != "" {
+	if _, token, ok := strings.Cut(word, ":"); ok {
+		if token == "" {
+			return "", nil, errors.New("nothing follows the colon of the token")
+		}
 		return basic(word), []string{`the token has a user and a colon before it ("PAT:…"); the token alone is enough`}, nil
 	}
 	if user, ok := pair(word); ok && printable(user) {
