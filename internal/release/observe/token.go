@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"cmp"
 	"net/url"
 	"strings"
 
@@ -40,7 +41,7 @@ func TokenVariables(cfg config.Config, indexes map[string]string, set func(varia
 		}
 	}
 	for name, r := range cfg.Registries {
-		enter(name, r.Index)
+		enter(name, cmp.Or(r.Index, indexes[name]))
 	}
 	for name, index := range indexes {
 		enter(name, index)
