@@ -162,6 +162,11 @@ type Access struct {
 	NoToken bool   `json:"no_token,omitempty"` // no credential is configured
 	Problem string `json:"problem,omitempty"`  // why publishing there cannot work
 	Hint    string `json:"hint,omitempty"`
+	// Publish is yes, no, or unknown where it shows at the first upload.
+	Publish  string    `json:"publish,omitempty"`
+	Notes    []string  `json:"notes,omitempty"`    // what could be found out, in sentences
+	Variable string    `json:"variable,omitempty"` // the environment variable that the token is read from
+	Expires  time.Time `json:"expires,omitzero"`   // when the token says that it stops being good
 }
 
 // IndexState is one crate in an index, seen for the version to release.

@@ -143,14 +143,16 @@ func indexOf(c release.Checkout, cfg config.Config, name string) string {
 // observeAccess asks what the token at hand may do. A registry that does not answer is a fault of the world and no
 // finding about the release.
 func observeAccess(ctx context.Context, client *registry.Client, variable string) (release.Access, error) {
-	a := release.Access{Asked: true}
+	a := release.Access{Asked: true, Variable: variable}
 	got, err := client.Check(ctx)
 	name := client.Registry().Name
 	a.NoToken = err == nil && !got.Token
+	a.Publish, a.Notes, a.Expires = string(got.Publish), got.Detail, got.Expires
+	form := client.Registry().Kind.Traits().TokenForm
 	var re *registry.Error
 	switch {
 	case err == nil && got.Publish == registry.No:
-		a.Problem, a.Hint = "it cannot be published to: "+strings.Join(got.Detail, "; "), fmt.Sprintf("the token is read from %s; it needs the right to read and to publish (Azure DevOps: Packaging, read and write)", variable)
+		a.Problem, a.Hint = "it cannot be published to: "+strings.Join(got.Detail, "; "), fmt.Sprintf("the token is read from %s: %s, with the right to read and to publish", variable, form)
 	case err == nil || ctx.Err() != nil:
 		return a, ctx.Err()
 	case errors.As(err, &re) && re.Retryable():
@@ -159,7 +161,7 @@ func observeAccess(ctx context.Context, client *registry.Client, variable string
 	case errors.As(err, &re):
 		a.Problem, a.Hint = "it cannot be used: "+re.Error(), "is the index URL in .cargo/config.toml or tagboat.toml right?"
 	default:
-		a.Problem, a.Hint = "it cannot be used: "+err.Error(), "the token is read from "+variable
+		a.Problem, a.Hint = "it cannot be used: "+err.Error(), fmt.Sprintf("the token is read from %s: %s", variable, form)
 	}
 	return a, nil
 }
