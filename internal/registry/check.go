@@ -31,7 +31,7 @@ type Access struct {
 	Read         Known
 	Publish      Known
 	Expires      time.Time // when the token says that it stops being good; zero where it does not say
-	Detail       []string // sentences for people: what is missing, what could not be known, what to mind
+	Detail       []string  // sentences for people: what is missing, what could not be known, what to mind
 }
 
 // Check finds out whether the registry answers and what it lets the token do. It asks nothing that could change the

@@ -61,6 +61,7 @@ func newHost(t *testing.T, config string) *host {
 }
 
 const openConfig = `{"dl":"HOST/dl","api":"HOST/","unknown":1}`
+
 // testJWT is a JSON web token that was good until 2001-09-09 01:46:40 UTC: {"alg":"none"} and {"exp":1e9}.
 const testJWT = "eyJhbGciOiJub25lIn0.eyJleHAiOjFlOX0.c2ln"
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -94,13 +95,20 @@ func (c *Client) TransportError(ctx context.Context, k Call, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s at registry %s: %w", k.Op, c.registry, context.Cause(ctx))
 	}
-	class := Transient
+	e := &Error{Registry: c.registry, Op: k.Op, Class: Transient, Unclear: k.Write, Err: err}
 	var final *finalError
 	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &final) || errors.As(err, &certificate) {
-		class = Refused
+	var network *net.OpError
+	switch {
+	case errors.As(err, &final):
+		e.Class, e.Unclear = Refused, false
+	case errors.As(err, &certificate):
+		e.Class, e.Unclear = Refused, false
+		e.Detail = "its certificate is not trusted here; SSL_CERT_FILE names a file with the certificates of further authorities"
+	case errors.As(err, &network) && network.Op == "proxyconnect":
+		e.Detail = "the proxy does not answer (HTTPS_PROXY, HTTP_PROXY; NO_PROXY names hosts to reach without it)"
 	}
-	return &Error{Registry: c.registry, Op: k.Op, Class: class, Unclear: k.Write && class == Transient, Err: err}
+	return e
 }
 
 // StatusError classifies an answer that is not the wished one.
