@@ -170,12 +170,12 @@ var table = [...]Traits{
 		Again: AgainOpen, Wait: Index, Index: FromUnknown, Unverified: []Fact{FactDuplicate, FactIndex, FactAgain, FactLag},
 	},
 	{
-		Kind: Cloudsmith, Title: "Cloudsmith", Form: Bare, TokenForm: "an API key, without a scheme",
+		Kind: Cloudsmith, Title: "Cloudsmith", Form: Bare, TokenForm: "an API key",
 		Again: AgainOpen, Wait: Index, Index: FromUnknown, Unverified: []Fact{FactDuplicate, FactIndex, FactAgain, FactLag, FactToken},
 	},
 	{
-		Kind: CodeArtifact, Title: "AWS CodeArtifact", Form: Bearer, TokenForm: "the token of `aws codeartifact get-authorization-token`",
-		Again: AgainOpen, Wait: Index, Index: FromUnknown, Unverified: []Fact{FactDuplicate, FactIndex, FactAgain, FactLag, FactToken},
+		Kind: CodeArtifact, Title: "AWS CodeArtifact", Form: Bare, TokenForm: "the token of `aws codeartifact get-authorization-token`",
+		Again: AgainOpen, Wait: Index, Index: FromUnknown, Unverified: []Fact{FactDuplicate, FactIndex, FactAgain, FactLag},
 	},
 	{
 		Kind: Generic, Title: "any other registry", Form: Bare, TokenForm: "the value of the Authorization header, with its scheme if it has one",
@@ -210,7 +210,8 @@ func Of(u *url.URL) Kind {
 		return Artifactory
 	case host == "cargo.cloudsmith.io":
 		return Cloudsmith
-	case strings.Contains(host, ".d.codeartifact.") && strings.HasSuffix(host, ".amazonaws.com"):
+	case strings.Contains(host, ".d.codeartifact.") && strings.HasSuffix(host, ".amazonaws.com"),
+		strings.Contains("."+host, ".codeartifact.") && strings.HasSuffix(host, ".on.aws"): // the second is for IPv6, too
 		return CodeArtifact
 	case strings.Contains(path, "/api/v1/crates"), strings.Contains(path, "/api/v1/cratesio"):
 		return Kellnr

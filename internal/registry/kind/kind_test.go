@@ -24,6 +24,7 @@ func TestOf(t *testing.T) {
 		"https://cargo.cloudsmith.io/acme/crates/":                                                        Cloudsmith,
 		"https://acme-123456789012.d.codeartifact.us-west-2.amazonaws.com/cargo/crates/":                  CodeArtifact,
 		"https://acme-123456789012.d.codeartifact.us-west-2.amazonaws.com.evil.example/cargo/crates/":     Generic,
+		"https://codeartifact.us-west-2.on.aws/d/acme/cargo/crates/":                                      CodeArtifact,
 		"https://crates.example/index/":                                                                   Generic,
 		"https://crates.example/https://pkgs.dev.azure.com/org/project/_packaging/feed/Cargo/index/nope/": Generic,
 	} {

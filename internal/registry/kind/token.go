@@ -102,7 +102,7 @@ func (k Kind) formed(clean string) (text string, warnings []string, err error) {
 		return "Basic " + rest, nil, nil
 	case strings.EqualFold(scheme, "bearer"):
 		return "Bearer " + rest, nil, nil
-	case k == Generic:
+	case k == Generic, k == Cloudsmith && strings.EqualFold(scheme, "token"):
 		return clean, nil, nil
 	}
 	return "", nil, errors.New(`the token has a blank within and begins with neither "Basic " nor "Bearer "`)
