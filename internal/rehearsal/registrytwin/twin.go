@@ -192,6 +192,11 @@ func (t *Twin) answer(w http.ResponseWriter, r *http.Request, at route) *refusal
 	case "owners":
 		return t.owners(w, r, at)
 	case "search":
+		if t.config.Manners == CratesIO && r.URL.Query().Has("following") {
+			if err := t.allow(who, Publish); err != nil {
+				return err
+			}
+		}
 		return t.search(w, r)
 	}
 	return t.describe(w, r, at)
