@@ -229,3 +229,26 @@ func TestTokenIsMintedAnew(t *testing.T) {
 		}
 	})
 }
+
+// TestKindsDeleted deletes a version that was published: where its number can never be used again, the run says so; where
+// it can, the release goes through.
+func TestKindsDeleted(t *testing.T) {
+	everyKind(t, func(t *testing.T, k registry.Kind) {
+		o := kindWorld(k, 0)
+		name := o.Crates[0].Registries[0]
+		w := reltest.New(t, o)
+		if err := w.Upload(t.Context(), name, "core", ""); err != nil || !w.Registries[name].Delete("core", "1.0.0") {
+			t.Fatal(err)
+		}
+		r := run(t.Context(), t, w, release.Both, ship.Options{})
+		if k.Traits().Again != kind.Never {
+			if r.Outcome != release.Released || uploads(w) != 4 {
+				t.Errorf("%s, %d uploads: %s", r.Outcome, uploads(w), says(r))
+			}
+			return
+		}
+		if r.ExitCode() != 2 || !strings.Contains(says(r), "its number can never be used again") || len(w.GitHub.Undrafted()) != 0 {
+			t.Errorf("exit %d: %s", r.ExitCode(), says(r))
+		}
+	})
+}

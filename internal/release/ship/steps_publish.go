@@ -297,6 +297,9 @@ func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outco
 		if _, err := x.seen(ctx, reg, *entry); err != nil {
 			return converge.Outcome{}, err
 		}
+		x.mu.Lock()
+		x.taken[reg+"/"+name] = true
+		x.mu.Unlock()
 		return converge.DoneBecause("the registry says it has this version; the index decides"), nil
 	}
 	if seen, e := x.seen(ctx, reg, *entry); e == nil && seen {
@@ -441,6 +444,18 @@ func (x *steps) confirm(ctx context.Context, step converge.Step) (converge.Outco
 		return converge.Outcome{}, err
 	case seen:
 		return converge.Done(), nil
+	}
+	client, err := x.client(reg)
+	if err != nil {
+		return converge.Outcome{}, err
+	}
+	x.mu.Lock()
+	taken := x.taken[reg+"/"+name]
+	x.mu.Unlock()
+	if taken && client.Registry().Kind.Traits().Again == kind.Never {
+		return converge.Outcome{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("registry %s says that it has %s %s, and its index does not show it", reg, name, entry.Version),
+			Detail: fmt.Sprintf("looked for %s", limit),
+			Hint:   "if the version was deleted there, its number can never be used again: release a new version. If the index is only late, run again later: nothing is uploaded twice"}
 	}
 	return converge.Waiting(fmt.Sprintf("the index of %s does not show %s %s after %s", reg, name, entry.Version, limit), time.Now().Add(10*time.Minute)), nil
 }
