@@ -30,6 +30,7 @@ type Access struct {
 	Token        bool // one is configured, good or bad
 	Read         Known
 	Publish      Known
+	Unpaced      bool      // the registry's limits do not hold for this token
 	Expires      time.Time // when the token says that it stops being good; zero where it does not say
 	Detail       []string  // sentences for people: what is missing, what could not be known, what to mind
 }
@@ -43,7 +44,7 @@ func (c *Client) Check(ctx context.Context) (Access, error) {
 	if err != nil {
 		return Access{}, fmt.Errorf("check registry %s: token: %w", c.registry.Name, err)
 	}
-	a.Token = !token.IsZero()
+	a.Token, a.Unpaced = !token.IsZero(), trusted(token)
 	if at, says := kind.Expiry(token); says {
 		a.Expires = at
 		if !time.Now().Before(at) {
@@ -137,11 +138,17 @@ func (c *Client) probeUpload(ctx context.Context, config Config, token secret.Va
 // trustedPrefix marks the short-lived tokens of trusted publishing; they are good for uploads alone.
 const trustedPrefix = "cio_tp_"
 
+// trusted reports whether a token is one of trusted publishing. crates.io counts uploads by user, and such a token has
+// none (src/rate_limiter.rs, src/controllers/krate/publish.rs).
+func trusted(token secret.Value) bool {
+	return strings.HasPrefix(strings.TrimPrefix(token.Reveal(), "Bearer "), trustedPrefix)
+}
+
 // probeToken asks crates.io for the crates that the token's account follows, the one reading request that takes an API
 // token and changes nothing. A token without scopes gets an answer; one with scopes is refused by name, after its
 // validity was checked.
 func (c *Client) probeToken(ctx context.Context, config Config, token secret.Value) (Known, string) {
-	if strings.Contains(token.Reveal(), trustedPrefix) {
+	if trusted(token) {
 		return Unknown, "the token is one of trusted publishing, which shows what it may do at the first upload"
 	}
 	k := wire.Call{Op: "check the token", Method: http.MethodGet, URL: config.API + "/api/v1/crates?following=1&per_page=1",

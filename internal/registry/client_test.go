@@ -595,7 +595,7 @@ func TestCheck(t *testing.T) {
 		"kellnrKnows":  {config: api, token: testToken, kind: KindKellnr, probe: 400, want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "the token is valid"},
 		"kellnrNot":    {config: api, token: testToken, kind: KindKellnr, probe: 403, want: Access{Reachable: true, Read: Yes, Publish: No}, detail: "refused the token (status 403)"},
 		"expiring":     {config: api, token: testJWT, kind: KindAzure, want: Access{Reachable: true, Read: Yes, Publish: Unknown, Expires: time.Date(2001, 9, 9, 1, 46, 40, 0, time.UTC)}, detail: "stopped being good at 2001-09-09 01:46 UTC"},
-		"trustedToken": {config: api, token: "cio_tp_x", kind: KindCratesIO, want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "trusted publishing"},
+		"trustedToken": {config: api, token: "cio_tp_x", kind: KindCratesIO, want: Access{Reachable: true, Unpaced: true, Read: Yes, Publish: Unknown}, detail: "trusted publishing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t, "")

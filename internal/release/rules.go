@@ -178,7 +178,11 @@ func judgeRegistries(s Snapshot) []Finding {
 		}
 		out = append(out, judgeLifetime(s, r)...)
 		if r.Forecast.Wait > 0 {
-			out = append(out, Finding{Rule: "rate-limit", Severity: Warn, Summary: "registry " + r.Forecast.Text})
+			f := Finding{Rule: "rate-limit", Severity: Warn, Summary: "registry " + r.Forecast.Text}
+			if end := s.Request.Deadline; !end.IsZero() && s.TakenAt.Add(r.Forecast.Wait).After(end) {
+				f.Hint = fmt.Sprintf("this run ends at %s: what does not fit waits for the next run, which goes on from there", end.UTC().Format("2006-01-02 15:04 UTC"))
+			}
+			out = append(out, f)
 		}
 		out = append(out, judgeLedgerAgainstIndex(s, r)...)
 	}

@@ -2,13 +2,16 @@ package ship_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/registry/kind"
 	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
@@ -251,4 +254,109 @@ func TestKindsDeleted(t *testing.T) {
 			t.Errorf("exit %d: %s", r.ExitCode(), says(r))
 		}
 	})
+}
+
+// bucketWorld is a world with thirteen crates that are new to crates.io, which takes five at once and one more in each 10
+// minutes, and shows an upload minutes later.
+func bucketWorld(t *testing.T, with func(*config.Config)) *reltest.World {
+	o := reltest.Options{Config: with, Kinds: map[string]registry.Kind{registry.CratesIO: registry.KindCratesIO},
+		Registry: func(_ string, c *registrytwin.Config) {
+			c.Lag, c.Buckets = 3*time.Minute, registrytwin.CratesIOBuckets()
+		}}
+	for i := range 13 {
+		o.Crates = append(o.Crates, reltest.Crate{Name: fmt.Sprintf("part%d", i), Registries: []string{registry.CratesIO}})
+	}
+	return reltest.New(t, o)
+}
+
+// forecastOf wants the plan to have said how long the limits take.
+func forecastOf(t *testing.T, r *release.Report) time.Duration {
+	t.Helper()
+	for _, f := range r.Findings {
+		if f.Rule == "rate-limit" && strings.Contains(f.Summary, "13 new crates where 5 may go at once and one more every 10m; the last upload can start in 1h20m, at ") {
+			return r.Registries[0].Forecast.Wait
+		}
+	}
+	t.Errorf("no forecast: %+v", r.Findings)
+	return 0
+}
+
+// TestBuckets waits for a registry's limits at the registry's own instants, no longer and hardly ever too early.
+func TestBuckets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := bucketWorld(t, nil)
+		refused := 0
+		var mu sync.Mutex
+		w.Answer(func(resp *http.Response) error {
+			if resp.StatusCode == http.StatusTooManyRequests {
+				mu.Lock()
+				refused++
+				mu.Unlock()
+			}
+			return nil
+		})
+		began := time.Now()
+		r := run(t.Context(), t, w, release.Both, ship.Options{})
+		forecast, took := forecastOf(t, r), time.Since(began)
+		if r.Outcome != release.Released || uploads(w) != 13 {
+			t.Fatalf("%s, %d uploads: %s", r.Outcome, uploads(w), says(r))
+		}
+		if took < forecast || took > forecast+15*time.Minute {
+			t.Errorf("took %s, the forecast was %s", took, forecast)
+		}
+		t.Logf("took %s refused %d", took, refused)
+		if refused > 8*4 { // up to four uploads at once meet the same empty bucket
+			t.Errorf("%d uploads were refused", refused)
+		}
+	})
+}
+
+// TestBucketsDeadline ends as waiting where the limits do not fit into the job, says when to come back, and a run at that
+// time goes on.
+func TestBucketsDeadline(t *testing.T) {
+	for name, c := range map[string]struct {
+		config   func(*config.Config)
+		deadline time.Duration
+		runs     int // at the most
+	}{
+		"the job's end": {deadline: 30 * time.Minute, runs: 4},
+		"max_wait":      {config: func(c *config.Config) { c.Pace.MaxWait = config.Duration(5 * time.Minute) }, runs: 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := bucketWorld(t, c.config)
+				began := time.Now()
+				for n := 1; ; n++ {
+					o, start := ship.Options{}, time.Now()
+					if c.deadline > 0 {
+						o.Deadline = start.Add(c.deadline)
+					}
+					r := run(t.Context(), t, w, release.Both, o)
+					if n == 1 {
+						forecastOf(t, r)
+					}
+					if len(w.GitHub.Undrafted()) > 0 != (r.Outcome == release.Released) {
+						t.Fatalf("run %d: %s, made public %d times", n, r.Outcome, len(w.GitHub.Undrafted()))
+					}
+					if r.Outcome == release.Released {
+						break
+					}
+					if r.ExitCode() != 3 || r.Until == nil || !r.Until.After(start) || n == c.runs {
+						t.Fatalf("run %d: exit %d until %v after %s: %s", n, r.ExitCode(), r.Until, time.Since(start), says(r))
+					}
+					if c.deadline > 0 && time.Since(start) > c.deadline+5*time.Minute {
+						t.Errorf("run %d went on for %s", n, time.Since(start))
+					}
+					time.Sleep(time.Until(*r.Until))
+				}
+				if uploads(w) != 13 || w.Packaged() != 1 {
+					t.Errorf("%d uploads, packaged %d times", uploads(w), w.Packaged())
+				}
+				t.Logf("took %s", time.Since(began))
+				if took := time.Since(began); took > 2*time.Hour {
+					t.Errorf("took %s, where 1h20m is the least", took)
+				}
+			})
+		})
+	}
 }
