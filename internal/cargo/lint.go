@@ -136,6 +136,9 @@ func (l *linter) origin(p Package, d Dependency) {
 		Detail:  fmt.Sprintf("%s goes to %s; a path does not reach consumers", s.Name, strings.Join(there, ", ")),
 		Hint:    fmt.Sprintf("add registry = %q to the dependency", there[0]),
 	}
+	if d.Path != "" && d.Registry == "" && !slices.ContainsFunc(l.w.destinations(p), func(r string) bool { return !slices.Contains(there, r) }) {
+		f.Hint += fmt.Sprintf(", or own_siblings = true to [registries.%s] in tagboat.toml, which does it in the packages alone", there[0])
+	}
 	if there[0] == CratesIO {
 		f.Hint = "drop `registry` from the dependency"
 	}
