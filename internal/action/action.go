@@ -90,6 +90,12 @@ func (s *step) decide() (in Inputs, e Event, c Call, err error) {
 	}
 	cfg, err := s.config(in.Directory)
 	if err == nil {
+		for _, r := range cfg.Registries {
+			if value := s.env[r.TokenEnv]; r.TokenEnv != "" && value != "" {
+				s.runner.hide(value)
+				os.Unsetenv(r.TokenEnv) // no child inherits it
+			}
+		}
 		c, err = Decide(in, e, cfg)
 	}
 	return in, e, c, err

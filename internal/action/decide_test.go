@@ -20,6 +20,10 @@ func TestDecide(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if in.Deadline != "5h30m" {
+			t.Errorf("the default deadline is %q", in.Deadline)
+		}
+		in.Deadline = ""
 		if set != nil {
 			set(&in)
 		}

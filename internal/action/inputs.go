@@ -17,7 +17,7 @@ type Inputs struct {
 	Branch    string   `input:"branch" doc:"The release branch. Default: the branch that the workflow runs on."`
 	Artifacts []string `input:"artifacts" doc:"Files and folders that become assets of the release, as globs, one on each line."`
 	Detach    bool     `input:"detach" default:"false" doc:"true: end as soon as the release workflow has started, without following it to its end."`
-	Deadline  string   `input:"deadline" doc:"End as waiting rather than run longer than this, such as 5h30m. The next run goes on from there."`
+	Deadline  string   `input:"deadline" default:"5h30m" doc:"End as waiting rather than run longer than this; the next run goes on from there. The default leaves half an hour of the 6 hours that GitHub gives a job: give less where timeout-minutes is less."`
 	Since     string   `input:"since" default:"168h" doc:"For reconcile: how old a tag without a finished release may be."`
 	Comment   bool     `input:"comment" default:"true" doc:"true: on pull requests, keep one comment with what a release of this state would do, where the token may write one."`
 	Directory string   `input:"working-directory" default:"." doc:"The repository, relative to the workspace."`

@@ -87,7 +87,8 @@ func Reference() string {
 	b.WriteString("\n## Secrets\n\n" +
 		"Registry tokens come in `env:`, under the names that cargo has for them: `CARGO_REGISTRY_TOKEN` for crates.io,\n" +
 		"`CARGO_REGISTRIES_NAME_TOKEN` for registry NAME; `token_env` in [tagboat.toml](configuration.md) names any other variable,\n" +
-		"such as `PAT`. Every variable that is named like a secret is masked in the log, in plain, as JSON and as base64, and is taken\n" +
+		"and `PAT` is enough for the only Azure DevOps feed. Store the token alone: its form is Tagboat's business, see\n" +
+		"[registries](registries.md). Every variable that is named like a secret, or in `token_env`, is masked in the log, in plain, as JSON and as base64, and is taken\n" +
 		"out of the environment before anything else happens: no program that Tagboat starts can see it.\n\n" +
 		"## Toolchain and images\n\n" +
 		"The image has git, a C toolchain and Rust 1.95.0 through rustup. A workspace's `rust-toolchain.toml` is honoured: where it\n" +

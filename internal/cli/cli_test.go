@@ -26,6 +26,7 @@ import (
 	"github.com/tagboat/tagboat/internal/action"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/cli"
+	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
 )
 
 func TestMain(m *testing.M) {
@@ -333,11 +334,11 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 	s := stateOf(ts)
 	ctx := context.Background()
 	switch {
-	case len(args) == 2 && args[0] == "start":
-		start(ts, s, ts.MkAbs(args[1]))
+	case (len(args) == 2 || len(args) == 3) && args[0] == "start":
+		start(ts, s, ts.MkAbs(args[1]), registrytwin.Manners(strings.Join(args[2:], "")))
 		return
 	case s.world == nil:
-		ts.Fatalf("world start FOLDER comes first")
+		ts.Fatalf("world start FOLDER [MANNERS] comes first")
 	case len(args) == 1 && args[0] == "unchanged":
 		now, err := s.world.Print(ctx)
 		ts.Check(err)
@@ -359,10 +360,10 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func start(ts *testscript.TestScript, s *state, folder string) {
+func start(ts *testscript.TestScript, s *state, folder string, manners registrytwin.Manners) {
 	dir := filepath.Join(ts.Getenv("WORK"), ".world")
 	ts.Check(os.MkdirAll(dir, 0o755))
-	w, err := outside.Start(context.Background(), outside.Config{Workspace: folder, Dir: dir, Mark: secretMark})
+	w, err := outside.Start(context.Background(), outside.Config{Workspace: folder, Dir: dir, Mark: secretMark, Manners: manners})
 	ts.Check(err)
 	ts.Defer(func() { w.Close() })
 	s.world = w

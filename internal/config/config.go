@@ -49,10 +49,11 @@ type Workflow struct {
 
 // Registry is [registries.NAME].
 type Registry struct {
-	Index       string `toml:"index" json:"index" doc:"The index URL as cargo takes it. Required except for crates-io." example:"sparse+https://feed.example.com/index/"`
-	Kind        string `toml:"kind" json:"kind" doc:"What software answers: it decides how credentials are sent and which answers mean what." enum:"crates-io,azure,gitea,generic"`
-	TokenEnv    string `toml:"token_env" json:"token_env" doc:"The environment variable that holds the token. Empty means the one that cargo uses (CARGO_REGISTRIES_NAME_TOKEN, CARGO_REGISTRY_TOKEN for crates-io)." example:"FEED_TOKEN"`
+	Index       string `toml:"index" json:"index" doc:"The index URL as cargo takes it. Empty means the one in .cargo/config.toml." example:"sparse+https://feed.example.com/index/"`
+	Kind        string `toml:"kind" json:"kind" doc:"What software answers: it decides in which form the token is sent and what is known beforehand (docs/registries.md). generic means to tell by the index URL." enum:"crates-io,azure,gitea,kellnr,artifactory,cloudsmith,codeartifact,generic"`
+	TokenEnv    string `toml:"token_env" json:"token_env" doc:"The environment variable that holds the token. Empty means the one that cargo uses (CARGO_REGISTRIES_NAME_TOKEN, CARGO_REGISTRY_TOKEN for crates-io), or PAT for the only Azure DevOps feed. The token may be stored alone: Tagboat adds the scheme that the kind wants." example:"FEED_TOKEN"`
 	Wait        string `toml:"wait" json:"wait" doc:"Between a crate and those that need it: \"order\" means that uploading in order is enough, \"index\" means to wait until the index shows the first." enum:"order,index"`
+	OwnSiblings bool   `toml:"own_siblings" json:"own_siblings" doc:"Crates in this registry find their siblings in it, for consumers who reach no other: dependencies by path that name no registry get this one in its packages. Where a crate goes to crates.io too, each registry then has bytes of its own, and the bill lists both."`
 	NewCrates   Bucket `toml:"new_crates" json:"new_crates" doc:"The registry's limit for crates it has never seen."`
 	NewVersions Bucket `toml:"new_versions" json:"new_versions" doc:"The registry's limit for further versions of its crates."`
 	MaxSize     Size   `toml:"max_size" json:"max_size" doc:"The largest .crate file that the registry takes. 0 means unknown."`

@@ -352,6 +352,35 @@ func Settings(s Style, settings []config.Setting) string {
 	return plain.Tidy(heading(s, plain.Table(rows)))
 }
 
+// TokenSource is where a registry's token comes from; never the token.
+type TokenSource struct {
+	Registry string `json:"registry"`
+	Kind     string `json:"kind"`
+	Variable string `json:"variable"`          // the environment variable that it is read from
+	Set      bool   `json:"set"`               // it has a value
+	SentAs   string `json:"sent_as,omitempty"` // Basic, Bearer, or bare where it has no scheme
+	Problem  string `json:"problem,omitempty"` // why the value cannot be used
+}
+
+// TokenSources renders where the registries' tokens come from.
+func TokenSources(s Style, sources []TokenSource) string {
+	rows := [][]string{{"REGISTRY", "KIND", "TOKEN FROM", "STATE"}}
+	for _, x := range sources {
+		state := "not set"
+		switch {
+		case x.Problem != "":
+			state = "cannot be used: " + x.Problem
+		case x.Set:
+			state = "set, sent " + x.SentAs
+			if x.SentAs != "bare" {
+				state = "set, sent as " + x.SentAs
+			}
+		}
+		rows = append(rows, []string{plain.Clean(x.Registry), plain.Clean(x.Kind), plain.Clean(x.Variable), plain.Clean(state)})
+	}
+	return plain.Tidy(heading(s, plain.Table(rows)))
+}
+
 // settingText writes a value as TOML does.
 func settingText(v any) string {
 	switch v := v.(type) {

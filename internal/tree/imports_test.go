@@ -34,7 +34,7 @@ var rooms = []room{
 	{"internal/release/artifact", []string{"internal/release", "internal/config", "internal/problem"}, "artifacts are local files"},
 	{"internal/release/dispatch", []string{"internal/converge", "internal/forge", "internal/problem"}, "a workflow is started and followed, whatever it builds"},
 	{"internal/release/draft", []string{"internal/release/observe", "internal/converge", "internal/forge", "internal/problem"}, "a draft is filled with files, whatever they are"},
-	{"internal/release/ship", join(leaves, []string{"internal/release", "internal/release/observe", "internal/release/artifact", "internal/release/dispatch", "internal/release/draft", "internal/converge", "internal/forge", "internal/registry", "internal/cargo/pack"}), "the ship zone starts no program: of cargo it knows what packaging hands over"},
+	{"internal/release/ship", join(leaves, []string{"internal/release", "internal/release/observe", "internal/release/artifact", "internal/release/dispatch", "internal/release/draft", "internal/converge", "internal/forge", "internal/registry", "internal/registry/kind", "internal/cargo/pack"}), "the ship zone starts no program: of cargo it knows what packaging hands over"},
 	{"internal/release/...", join(leaves, adapters, []string{"internal/release/...", "internal/converge"}), "a line of business uses adapters and knows no edge"},
 	{"internal/converge", []string{"internal/problem"}, "the engine knows nothing of releases"},
 	{"internal/cargo/...", []string{"internal/cargo/...", "internal/git", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},

@@ -27,6 +27,7 @@ var described = []struct {
 		"Snapshot", "Request", "Checkout", "Tag", "Changelog", "Workflow", "Remote", "Issue", "Release", "Asset", "Ledger", "Registry", "Access", "IndexState", "Forecast", "Artifact"}},
 	{"internal/release/prove", []string{"Proof"}},
 	{"internal/cli", []string{"settings"}},
+	{"internal/render", []string{"TokenSource"}},
 	{"internal/config", []string{"Setting", "Origin"}},
 	{"internal/rehearsal/storm", []string{"Result", "Violation"}},
 }

@@ -146,8 +146,8 @@ func (w *World) startFeed(name string) error {
 	url := "http://" + l.Addr().String()
 	f := &Feed{Name: name, Index: "sparse+" + url + "/index/", Token: "Bearer " + name + w.config.Mark}
 	f.Twin = registrytwin.New(registrytwin.Config{Name: name, URL: url, AuthRequired: true, Manners: w.config.Manners, Tokens: []registrytwin.Token{
-		{Label: "tagboat", Value: secret.New(f.Token), Scope: registrytwin.Publish},
-		{Label: "reader", Value: secret.New("Bearer reader" + w.config.Mark), Scope: registrytwin.Read}}})
+		{Label: "tagboat", Value: secret.New(strings.TrimPrefix(f.Token, "Bearer ")), Scope: registrytwin.Publish},
+		{Label: "reader", Value: secret.New("reader" + w.config.Mark), Scope: registrytwin.Read}}})
 	f.server = w.serve(l, name, registrytwin.Op, f.Twin.Handler())
 	w.Feeds[name] = f
 	return nil

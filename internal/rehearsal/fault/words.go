@@ -17,6 +17,7 @@ var registryOperations = []word{
 	{"config", "", "read the index's config.json"},
 	{"index", "CRATE", "read a crate's index file"},
 	{"publish", "CRATE", "upload a version"},
+	{"may-publish", "", "ask by an upload of nothing whether the token may publish"},
 	{"download", "CRATE", "download a .crate file"},
 	{"yank", "CRATE", "yank a version"},
 	{"unyank", "CRATE", "undo a yank"},

@@ -85,9 +85,17 @@ type World struct {
 	Forge      *forge.Client                                                    // nil: no forge is asked, which only plans and checks can do
 	Registry   func(name, index string) (*registry.Client, error)               // the run's client for a registry; index as configured
 	Token      func(ctx context.Context, registry string) (secret.Value, error) // only for publisher = "cargo"
+	TokenFrom  func(registry string) string                                     // names the variable that a registry's token is read from; nil: TokenVariable
 	Keys       []release.BillKey                                                // credentials that make a bill authentic
 	Scratch    string                                                           // an existing folder of this run alone
 	WorkingDir string                                                           // where artifact globs start; empty: nobody needs them
 	Poll       time.Duration                                                    // between two looks at a workflow run; an index is looked at more often
 	Log        *slog.Logger
+}
+
+func (w World) tokenFrom(cfg config.Config, name string) string {
+	if w.TokenFrom != nil {
+		return w.TokenFrom(name)
+	}
+	return TokenVariable(cfg, name)
 }

@@ -59,6 +59,10 @@ type Options struct {
 	Checkout  func(*release.Checkout)
 	Artifacts map[string]string // files of the working directory
 	Faults    []string          // in the language of package fault
+	// Kinds are the kinds of registries, with twins of their manners; one that is not named is lenient and tells nothing.
+	Kinds map[string]registry.Kind
+	// Token is what a run's user stored for every registry; nil is FeedToken alone.
+	Token func() string
 }
 
 // World is everything that a release touches. Its twins are the truth about what was done.
@@ -219,6 +223,9 @@ func (w *World) startRegistry(name string) {
 	host := name + ".test"
 	c := registrytwin.Config{Name: name, URL: "http://" + host, Manners: registrytwin.Lenient, Tokens: []registrytwin.Token{{Label: "publisher", Value: secret.New(FeedToken), Scope: registrytwin.Publish}},
 		LagOf: func(crate string) time.Duration { return w.Faults.Lag(name, crate) }}
+	if k := w.options.Kinds[name]; k != "" {
+		c.Manners = registrytwin.Manners(k)
+	}
 	if w.options.Registry != nil {
 		w.options.Registry(name, &c)
 	}
@@ -295,7 +302,14 @@ func (w *World) Outside() observe.World {
 		}
 		r, err := registry.New(name, index)
 		r.URL = "http://" + name + ".test/index/"
-		return r, registry.Options{HTTP: client, Token: token(FeedToken)}, err
+		if k := w.options.Kinds[name]; k != "" {
+			r = r.As(k)
+		}
+		stored := token(FeedToken)
+		if w.options.Token != nil {
+			stored = func(context.Context) (secret.Value, error) { return secret.New(w.options.Token()), nil }
+		}
+		return r, registry.Options{HTTP: client, UserAgent: "tagboat/test", Token: stored}, err
 	})
 	return out
 }
