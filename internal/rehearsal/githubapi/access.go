@@ -85,9 +85,12 @@ func (s *Site) Allowed(c *Call, permission, level string) Reply {
 	return Fail(http.StatusForbidden, "Resource not accessible by integration")
 }
 
+// guarded are the permissions that reading asks for in a public repository, too.
+var guarded = []string{"administration", "secrets", "environments", "organization_secrets"}
+
 // May reports whether the credential has a permission. What is public needs none to be read.
 func (s *Site) May(c *Call, permission, level string) bool {
-	if c.all || level == "read" && !s.Private && permission != "administration" {
+	if c.all || level == "read" && !s.Private && !slices.Contains(guarded, permission) {
 		return true
 	}
 	if permission == "metadata" {
