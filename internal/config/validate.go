@@ -32,6 +32,7 @@ func (l *loader) validate(c Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Registries)) {
 		l.registry(name, c.Registries[name])
 	}
+	l.tokens(c)
 	l.packaging(c.Package)
 	l.release(c.Release)
 	l.changelog(c.Changelog)
