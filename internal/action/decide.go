@@ -44,6 +44,9 @@ func Decide(in Inputs, e Event, cfg config.Config) (Call, error) {
 	return c, nil
 }
 
+// tokenCheck leaves it to an issue to tell which token stops working soon: a step turns red for one that does not work.
+var tokenCheck = []string{"token", "check", "--fail-on=expired"}
+
 func decide(in Inputs, e Event, cfg config.Config) (Call, error) {
 	switch in.Command {
 	case "auto":
@@ -61,7 +64,7 @@ func decide(in Inputs, e Event, cfg config.Config) (Call, error) {
 		return Call{Args: []string{"verify", "--", tag}, Why: "the input command"}, nil
 	}
 	if in.Command == "token-check" {
-		return Call{Args: []string{"token", "check"}, Why: "the input command"}, nil
+		return Call{Args: tokenCheck, Why: "the input command"}, nil
 	}
 	return Call{Args: []string{in.Command}, Why: "the input command"}, nil
 }
@@ -75,8 +78,7 @@ func fromEvent(in Inputs, e Event, cfg config.Config) (Call, error) {
 	case "pull_request", "pull_request_target", "merge_group":
 		return Call{Args: []string{"check"}, Why: "a release of this state is checked"}, nil
 	case "schedule":
-		// A token that will stop working soon is told by an issue; the step turns red for one that has.
-		care := Call{Args: []string{"token", "check", "--fail-on=expired"}, Why: "the tokens of this step are looked after"}
+		care := Call{Args: tokenCheck, Why: "the tokens of this step are looked after"}
 		return Call{Args: []string{"reconcile"}, Why: "tags without a finished release are looked for", Then: []Call{care}}, nil
 	case "push", "create", "delete":
 		return fromPush(in, e, cfg)
