@@ -101,8 +101,9 @@ const (
 
 // ReportNotice is the issue that says what tokens need.
 type ReportNotice struct {
-	Did string `json:"did"` // made, updated, current, closed, none; with --dry-run what would be done
-	URL string `json:"url,omitempty"`
+	Did    string `json:"did"` // made, updated, current, closed, none
+	URL    string `json:"url,omitempty"`
+	DryRun bool   `json:"dry_run,omitempty"` // nothing was done: it is what would be
 }
 
 // NewReport begins a report with what the snapshot and the plan say; every step is pending.

@@ -28,10 +28,8 @@ func tokenHeadline(r release.Report) string {
 	switch care := caredFor(r); {
 	case r.Outcome == release.Failed:
 		return "Not every token could be checked"
-	case len(care) > 0:
+	case len(care) > 0, r.Outcome == release.Stopped:
 		return tokenTitle(r)
-	case r.Outcome == release.Stopped:
-		return "Tokens need a person"
 	case len(r.Tokens) == 0:
 		return "There are no tokens to check"
 	}
@@ -54,7 +52,11 @@ func tokenTitle(r release.Report) string {
 	if len(care) == 1 {
 		return "The token " + care[0] + " needs a person"
 	}
-	return "The tokens " + strings.Join(care, ", ") + " need a person"
+	if len(care) == 0 {
+		return "Tokens need a person"
+	}
+	last := len(care) - 1
+	return "The tokens " + strings.Join(care[:last], ", ") + " and " + care[last] + " need a person"
 }
 
 // TokenIssue returns the title and the text of the issue about tokens. They tell no time at which they were made, so that
@@ -70,11 +72,7 @@ func TokenIssue(r release.Report) (title, body string) {
 	writeProblems(&b, "", problems, brief)
 	writeTokens(&b, r)
 	b.WriteString("`tagboat token check` keeps this issue current and closes it when all is well.\n")
-	title = plain.Clean(tokenTitle(r))
-	if len(caredFor(r)) == 0 {
-		title = "Tokens need a person"
-	}
-	return title, plain.Tidy(b.String())
+	return plain.Clean(tokenTitle(r)), plain.Tidy(b.String())
 }
 
 // TokenFarewell is the comment with which the issue about tokens is closed.
@@ -141,14 +139,19 @@ func Tokens(s Style, r release.Report) string {
 	return plain.Tidy(b.String())
 }
 
-// noticed says what was done with the issue about tokens.
+// noticed says what was done with the issue about tokens, and where it is.
 func noticed(n *release.ReportNotice) string {
 	if n == nil {
 		return ""
 	}
-	text := map[string]string{"made": "opened an issue", "updated": "brought the issue up to date", "current": "the issue says so already", "closed": "closed the issue"}[n.Did]
-	if text == "" {
+	text := map[string]string{"made": "opened", "updated": "brought up to date", "closed": "closed"}[n.Did]
+	switch {
+	case n.Did == "current":
+		text = "says so already"
+	case text == "":
 		return ""
+	case n.DryRun:
+		text = "would be " + text
 	}
 	return strings.TrimSpace(text + " " + n.URL)
 }

@@ -156,5 +156,8 @@ func (d *Desk) Check(ctx context.Context, o Check) (*release.Report, error) {
 	r := care.Check(client.Slug(), seen, o.Tolerance, time.Now())
 	title, body := render.TokenIssue(r)
 	care.Tell(ctx, hub, &r, care.Text{Title: d.Masker.Mask(title), Body: d.Masker.Mask(body), Farewell: render.TokenFarewell(r)})
+	if r.Notice != nil {
+		r.Notice.DryRun = o.DryRun
+	}
 	return &r, nil
 }
