@@ -24,6 +24,9 @@ type Token struct {
 	Value    secret.Value  // zero: not given to this run
 }
 
+// GitHub is the kind of the token for GitHub itself, which is watched and not renewed: GitHub tells how long it lasts.
+const GitHub registry.Kind = "github"
+
 // secretName is the name of the secret on GitHub that holds the token.
 func (t Token) secretName() string {
 	if t.Config.Secret != "" {
@@ -50,6 +53,8 @@ func (t Token) bearer() bool {
 func (t Token) page() string {
 	u, err := url.Parse(strings.TrimPrefix(t.Index, "sparse+"))
 	switch {
+	case t.Kind == GitHub && err == nil && u.Host != "":
+		return u.Scheme + "://" + u.Host + "/settings/tokens"
 	case t.Kind == registry.KindCratesIO:
 		return "https://crates.io/settings/tokens"
 	case err != nil || u.Host == "":
@@ -78,6 +83,8 @@ func (t Token) at() string {
 func (t Token) needs() string {
 	read := t.Config.Access == "read"
 	switch {
+	case t.Kind == GitHub:
+		return "what the old one may"
 	case t.Kind == registry.KindAzure && read:
 		return "Packaging (read), for this organization alone"
 	case t.Kind == registry.KindAzure:

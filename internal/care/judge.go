@@ -17,12 +17,16 @@ type Seen struct {
 	Token
 	Access registry.Access
 	Err    error
+	Ends   time.Time // as the service told; zero where it did not
 }
 
 // Judge says how a token stands at a time, and what a person must do about it.
 func Judge(s Seen, now time.Time) (release.ReportToken, []release.Finding) {
 	t := release.ReportToken{Name: s.Name, Registry: s.Config.Registry, Variable: s.Variable, Given: !s.Value.IsZero(), Secret: s.secretName(), Scope: s.Config.Scope,
 		State: release.TokenUntested, Read: string(registry.Unknown), Publish: string(registry.Unknown), Notes: []string{}}
+	if s.Kind == GitHub {
+		t.Secret = s.Config.Secret // its variable is filled from a secret of another name
+	}
 	if s.personal() {
 		t.Reach = s.Config.Reach
 	}
@@ -58,6 +62,9 @@ func (s Seen) refused() bool {
 }
 
 func (s Seen) refusal(now time.Time) release.Finding {
+	if s.Kind == GitHub {
+		return release.Finding{Severity: release.Stop, Summary: "GitHub refuses the token in " + s.Variable, Detail: strings.Join(s.Access.Detail, "\n"), Hint: s.renewal("has it expired or been revoked?")}
+	}
 	what := "published with"
 	if s.Access.Read == registry.No {
 		what = "read with"
@@ -88,7 +95,7 @@ const azureDevOps = "Azure DevOps"
 
 // end is the first day that is known on which the token stops working, and who says so; zero where nobody does. Tokens
 // that are made to be used at once have none: nobody renews them.
-func (s Token) end() (at time.Time, from string) {
+func (s Seen) end() (at time.Time, from string) {
 	earlier := func(t time.Time, who string) {
 		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
 			at, from = t, who
@@ -97,6 +104,7 @@ func (s Token) end() (at time.Time, from string) {
 	if l, ok := lifeOf(s.Value); ok && !l.brief() {
 		earlier(l.to, "the token")
 	}
+	earlier(s.Ends, "its service")
 	earlier(s.Config.Expires.Time(), config.File)
 	if s.personal() && s.Config.Reach == "global" {
 		earlier(globalEnd, azureDevOps)
@@ -149,6 +157,9 @@ func (s Seen) lifetime(t release.ReportToken, now time.Time) (release.ReportToke
 
 // renewal says how a person renews the token.
 func (s Token) renewal(question string) string {
+	if s.Kind == GitHub {
+		return strings.TrimSpace(fmt.Sprintf("%s make a new one %s that may do this: %s; then put it into its secret on GitHub, and into whatever else has it", question, s.at(), s.needs()))
+	}
 	return strings.TrimSpace(fmt.Sprintf("%s make a new one %s that may do this: %s; then give it to `tagboat token rotate %s`", question, s.at(), s.needs(), s.Name))
 }
 

@@ -45,6 +45,11 @@ func token(change func(*care.Token)) care.Token {
 	return t
 }
 
+// hub makes a token that for GitHub.
+func hub(t *care.Token) {
+	t.Name, t.Kind, t.Variable, t.Index = "github", care.GitHub, "GITHUB_TOKEN", "https://github.com"
+}
+
 type fault struct{}
 
 func (fault) Error() string   { return "no route" }
@@ -101,10 +106,16 @@ func TestJudge(t *testing.T) {
 		"perhaps global, over": {token(nil), good, nil, at("2026-12-02"), "ok"},
 		"for one organization": {token(func(t *care.Token) { t.Config.Reach = "organization" }), good, nil, at("2026-11-20"), "ok"},
 		"Entra, soon":          {token(func(t *care.Token) { t.Value = secret.New("Bearer opaque") }), good, nil, at("2026-11-20"), "ok"},
+		"GitHub tells":         {token(hub), good, nil, at("2027-01-10"), "expiring 2027-01-20: stop the token github stops working on 2027-01-20"},
+		"GitHub refuses":       {token(hub), with(registry.No, registry.Unknown, true), nil, at("2027-01-10"), "refused 2027-01-20: stop GitHub refuses the token in GITHUB_TOKEN"},
 		"Gitea, soon":          {token(func(t *care.Token) { t.Kind, t.Config.Reach = registry.KindGitea, "global" }), good, nil, at("2026-11-20"), "ok"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, findings := care.Judge(care.Seen{Token: tt.token, Access: tt.access, Err: tt.err}, tt.now)
+			seen := care.Seen{Token: tt.token, Access: tt.access, Err: tt.err}
+			if seen.Kind == care.GitHub {
+				seen.Ends = at("2027-01-20")
+			}
+			got, findings := care.Judge(seen, tt.now)
 			text := got.State
 			if got.Expires != nil {
 				text += " " + got.Expires.Format(time.DateOnly)

@@ -20,8 +20,8 @@ import (
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
-// hub is an embedded GitHub with an organization's secret, and a client that may write it. around sees every request.
-func hub(t *testing.T, around func(op string, twin *githubtwin.Twin, next http.Handler) http.Handler) (*githubtwin.Twin, *forge.Client) {
+// world is an embedded GitHub with an organization's secret, and a client that may write it. around sees every request.
+func world(t *testing.T, around func(op string, twin *githubtwin.Twin, next http.Handler) http.Handler) (*githubtwin.Twin, *forge.Client) {
 	t.Helper()
 	store := gitstore.NewMemory()
 	if _, err := store.AddCommit("first", map[string]string{"a": "b"}); err != nil {
@@ -64,7 +64,7 @@ func rotation() care.Rotation {
 // Somebody changes who sees an organization's secret while it is renewed: the report shows both.
 func TestVisibilityChangesMeanwhile(t *testing.T) {
 	put := false
-	twin, client := hub(t, func(op string, twin *githubtwin.Twin, next http.Handler) http.Handler {
+	twin, client := world(t, func(op string, twin *githubtwin.Twin, next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			next.ServeHTTP(w, r)
 			if op == "put-organization-secret" && !put {
@@ -91,7 +91,7 @@ func TestRotateIsCutAnywhere(t *testing.T) {
 	for _, cut := range []string{"get-organization-secret-key", "get-organization-secret", "get-repo", "list-secret-repositories", "put-organization-secret"} {
 		t.Run(cut, func(t *testing.T) {
 			lost := false
-			twin, client := hub(t, func(op string, _ *githubtwin.Twin, next http.Handler) http.Handler {
+			twin, client := world(t, func(op string, _ *githubtwin.Twin, next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if op == cut && !lost {
 						lost = true
@@ -120,7 +120,7 @@ func TestRotateIsCutAnywhere(t *testing.T) {
 
 // A repository that does not see the secret uses another one.
 func TestSecretIsNotSeenHere(t *testing.T) {
-	twin, client := hub(t, nil)
+	twin, client := world(t, nil)
 	twin.Secrets().Add("organization:acme", githubtwin.Secret{Name: "FEED_TOKEN", Value: "old", Visibility: "selected", Selected: []int64{7}})
 	r, err := care.Rotate(t.Context(), client, rotation())
 	if err != nil || !slices.ContainsFunc(r.Findings, func(f release.Finding) bool {
@@ -132,7 +132,7 @@ func TestSecretIsNotSeenHere(t *testing.T) {
 
 // One of an organization that is made is seen by this repository alone.
 func TestCreateForAnOrganization(t *testing.T) {
-	twin, client := hub(t, nil)
+	twin, client := world(t, nil)
 	o := rotation()
 	o.Config.Secret = "NEW_TOKEN"
 	o.Create = true

@@ -46,6 +46,7 @@ var variables = [][2]string{
 	{"GITHUB_STEP_SUMMARY", "Default of `--summary`; GitHub Actions sets it."},
 	{"RUNNER_TEMP, TMPDIR", "Where a run keeps its scratch files; the first that is set."},
 	{"GITHUB_ACTIONS", "Default of `--issue`; GitHub Actions sets it."},
+	{"GITHUB_SERVER_URL", "Where people make tokens for GitHub (default `https://github.com`); GitHub Actions sets it."},
 	{"CI", "Default of `--quiet`."},
 	{"NO_COLOR", "Default of `--no-color`."},
 }

@@ -70,6 +70,7 @@ var operations = map[string][]string{
 	"Slug":               nil,
 	"Tag":                {"get-ref", "get-tag"},
 	"TagNames":           {"list-refs"},
+	"TokenEnds":          {"rate-limit"},
 	"UpdateComment":      {"update-comment"},
 	"UpdateIssue":        {"update-issue"},
 	"UpdateRelease":      {"update-release", "get-release"},

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
@@ -140,6 +141,21 @@ func TestIssues(t *testing.T) {
 	want(t, "open as a reader", second(w.client(t, reader).CreateIssue(ctx, "x", "y")), "denied")
 	want(t, "change what is not there", second(c.UpdateIssue(ctx, 99, "x", "y")), "not found")
 	want(t, "an empty title", second(c.CreateIssue(ctx, "", "y")), "refused")
+}
+
+// Personal tokens that end say so with every answer; others do not, and one that has ended is refused.
+func TestTokenEnds(t *testing.T) {
+	ctx := t.Context()
+	end := time.Now().Add(48 * time.Hour).Truncate(time.Second)
+	w := newWorld(t, githubtwin.Config{Tokens: map[string]githubtwin.Permissions{keeper: {}, reader: {}, writer: {}},
+		TokenEnds: map[string]time.Time{keeper: end, writer: time.Now().Add(-time.Minute)}})
+	if got, err := w.client(t, keeper).TokenEnds(ctx); err != nil || !got.Equal(end) {
+		t.Errorf("got %s, %v, want %s", got, err, end)
+	}
+	if got, err := w.client(t, reader).TokenEnds(ctx); err != nil || !got.IsZero() {
+		t.Errorf("got %s, %v, want none", got, err)
+	}
+	want(t, "a token that has ended", second(w.client(t, writer).TokenEnds(ctx)), "denied")
 }
 
 // libsodium, whose sealed boxes GitHub's documentation asks for, opens what the adapter sends, byte for byte.

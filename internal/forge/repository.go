@@ -96,6 +96,21 @@ type Rate struct {
 	Reset            time.Time
 }
 
+// TokenEnds returns when the client's token stops working, zero where GitHub does not say: it says so of personal tokens
+// that end, with every answer. The request itself is free. A token that does not work any more is Denied.
+//
+// https://docs.github.com/en/rest/authentication/authenticating-to-the-rest-api
+func (c *Client) TokenEnds(ctx context.Context) (time.Time, error) {
+	resp, err := c.wire.Do(ctx, wire.Call{Op: "ask how long the token lasts", Method: http.MethodGet, Path: "rate_limit", Out: &struct{}{}})
+	if err != nil {
+		return time.Time{}, err
+	}
+	if at := resp.TokenExpiration.Time; !at.IsZero() {
+		return at.UTC(), nil
+	}
+	return time.Time{}, nil
+}
+
 // RateLimit reads the primary rate limit; the request itself is free. NotFound means that the server has none, as
 // Enterprise Servers by default.
 //

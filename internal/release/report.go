@@ -85,7 +85,7 @@ type ReportToken struct {
 	Publish     string     `json:"publish"`                // yes, no, unknown
 	Reach       string     `json:"reach,omitempty"`        // of a personal access token of Azure DevOps: organization, global, unknown
 	Expires     *time.Time `json:"expires,omitempty"`      // absent where nobody tells
-	ExpiresFrom string     `json:"expires_from,omitempty"` // tagboat.toml, the token, Azure DevOps
+	ExpiresFrom string     `json:"expires_from,omitempty"` // tagboat.toml, the token, its service, Azure DevOps
 	Notes       []string   `json:"notes"`
 }
 

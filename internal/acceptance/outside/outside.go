@@ -167,7 +167,8 @@ func (w *World) startGitHub(ctx context.Context) error {
 		w.Token:                        {"contents": "write", "actions": "write", "issues": "write", "pull_requests": "write", "workflows": "write", "metadata": "read"},
 		"ghs_keeper" + w.config.Mark:   {"secrets": "write", "environments": "write", "organization_secrets": "write", "metadata": "read"},
 		"ghs_readonly" + w.config.Mark: {"contents": "read", "actions": "read", "issues": "read", "metadata": "read"},
-	}})
+		"ghs_ending" + w.config.Mark:   {"contents": "read", "issues": "write", "metadata": "read"},
+	}, TokenEnds: map[string]time.Time{"ghs_ending" + w.config.Mark: time.Now().Add(10*24*time.Hour + time.Hour)}})
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

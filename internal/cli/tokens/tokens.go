@@ -2,6 +2,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"maps"
@@ -98,7 +99,7 @@ func (d *Desk) all() []care.Token {
 		for _, name := range d.known() {
 			_, has := d.Config.Tokens[name]
 			t, ok := d.token(name)
-			if has != table || !ok || !has && (t.Value.IsZero() || taken[t.Variable]) {
+			if d.isHub(name) || has != table || !ok || !has && (t.Value.IsZero() || taken[t.Variable]) {
 				continue
 			}
 			taken[t.Variable] = true
@@ -107,6 +108,40 @@ func (d *Desk) all() []care.Token {
 	}
 	slices.SortFunc(out, func(a, b care.Token) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// hubName is what the token for GitHub is called, unless a registry is.
+const hubName = "github"
+
+func (d *Desk) isHub(name string) bool {
+	_, ours := d.Config.Registries[name]
+	_, cargos := d.Indexes[name]
+	return name == hubName && !ours && !cargos
+}
+
+// gitHub asks GitHub about its own token, as far as it tells or tagboat.toml does that it ends; of the token of a job
+// neither does. ok is false where there is nothing to watch.
+func (d *Desk) gitHub(ctx context.Context) (seen care.Seen, ok bool) {
+	t := care.Token{Name: hubName, Kind: care.GitHub, Index: cmp.Or(d.Env["GITHUB_SERVER_URL"], "https://github.com"), Variable: "GITHUB_TOKEN"}
+	if d.Env[t.Variable] == "" {
+		t.Variable = "GH_TOKEN"
+	}
+	if d.Env[t.Variable] == "" {
+		return seen, false
+	}
+	t.Value = secret.New(d.Env[t.Variable])
+	t.Config, _ = d.Config.TokenNamed(t.Name)
+	client, err := d.Hub(ctx)
+	if err != nil {
+		return seen, false // whoever needs it will say so
+	}
+	seen = care.Seen{Token: t, Access: registry.Access{Reachable: true, AuthRequired: true, Token: true, Read: registry.Yes, Publish: registry.Unknown}}
+	if seen.Ends, err = client.TokenEnds(ctx); forge.IsDenied(err) {
+		seen.Access.Read, seen.Access.Detail = registry.No, []string{err.Error()}
+		return seen, true
+	}
+	_, table := d.Config.Tokens[hubName]
+	return seen, err == nil && (!seen.Ends.IsZero() || table)
 }
 
 // unknown does not repeat the name: it may be the token itself.
@@ -130,6 +165,9 @@ func (d *Desk) Check(ctx context.Context, o Check) (*release.Report, error) {
 		list, o.Issue = nil, false
 	}
 	for _, name := range o.Names {
+		if d.isHub(name) {
+			continue
+		}
 		t, ok := d.token(name)
 		if !ok {
 			return nil, d.unknown()
@@ -141,7 +179,10 @@ func (d *Desk) Check(ctx context.Context, o Check) (*release.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !o.Issue || len(list) == 0 {
+	if hub, ok := d.gitHub(ctx); ok && d.isHub(hubName) && (len(o.Names) == 0 || o.Names[0] == hubName) {
+		seen = append(seen, hub)
+	}
+	if !o.Issue || len(seen) == 0 {
 		r := care.Check("", seen, o.Tolerance, time.Now())
 		return &r, nil
 	}

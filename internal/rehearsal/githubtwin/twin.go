@@ -57,9 +57,11 @@ type Config struct {
 
 	// Tokens are the credentials that exist. Without any, every token may do everything.
 	Tokens map[string]Permissions
-	Actor  string // login of the credentials' owner; "" is "tagboat[bot]"
-	Limits Limits
-	Rules  []Rule
+	// TokenEnds are the credentials that stop working, and when.
+	TokenEnds map[string]time.Time
+	Actor     string // login of the credentials' owner; "" is "tagboat[bot]"
+	Limits    Limits
+	Rules     []Rule
 
 	Immutable    bool                                                      // releases become immutable when they are published
 	ForgetsTags  bool                                                      // changing a draft without tag_name turns its tag into "untagged-..."
@@ -114,7 +116,7 @@ func New(cfg Config) (*Twin, error) {
 		cfg: cfg, releases: map[int64]*release{}, burnt: map[string]bool{}, assets: map[int64]*asset{}, broken: map[string]bool{}, tickets: map[string]ticket{},
 		issues: map[int]*issue{}, labels: map[string]label{},
 	}
-	t.site = githubapi.NewSite(githubapi.Config{Owner: cfg.Owner, Repo: cfg.Repo, DefaultBranch: cfg.DefaultBranch, Private: cfg.Private, Tokens: cfg.Tokens,
+	t.site = githubapi.NewSite(githubapi.Config{Owner: cfg.Owner, Repo: cfg.Repo, DefaultBranch: cfg.DefaultBranch, Private: cfg.Private, Tokens: cfg.Tokens, TokenEnds: cfg.TokenEnds,
 		Actor: cfg.Actor, Limits: cfg.Limits})
 	t.site.OpenIssues = t.openIssues
 	t.git = githubgit.New(t.site, githubgit.Config{Refs: cfg.Refs, Rules: cfg.Rules, BaseURL: cfg.BaseURL, Frozen: t.frozen, Release: t.releaseByID})
