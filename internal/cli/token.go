@@ -9,7 +9,7 @@ import (
 
 	"github.com/tagboat/tagboat/internal/care"
 	"github.com/tagboat/tagboat/internal/cargo/manifest"
-	"github.com/tagboat/tagboat/internal/cli/tokens"
+	"github.com/tagboat/tagboat/internal/cli/custody"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
@@ -61,7 +61,7 @@ Actions one issue says so; it is kept current, and closed when all is well. The 
 		if err != nil {
 			return err
 		}
-		r, err := d.Check(cmd.Context(), tokens.Check{Names: args, Tolerance: care.Tolerance(tolerance), Issue: issue, DryRun: dry})
+		r, err := d.Check(cmd.Context(), custody.Check{Names: args, Tolerance: care.Tolerance(tolerance), Issue: issue, DryRun: dry})
 		return a.report(r, err, t.summary)
 	}
 	return cmd
@@ -116,7 +116,7 @@ GITHUB_TOKEN must be a token that may write the secret. The one that a workflow 
 		var r *release.Report
 		token, err := a.githubToken()
 		if err == nil {
-			r, err = d.Rotate(cmd.Context(), tokens.Rotate{Name: args[0], Create: create, DryRun: dry, Nobody: token.IsZero()})
+			r, err = d.Rotate(cmd.Context(), custody.Rotate{Name: args[0], Create: create, DryRun: dry, Nobody: token.IsZero()})
 		}
 		return a.report(r, err, "")
 	}
@@ -124,7 +124,7 @@ GITHUB_TOKEN must be a token that may write the secret. The one that a workflow 
 }
 
 // tokenDesk wires what the commands about tokens need, from the checked out commit.
-func (a *app) tokenDesk(ctx context.Context, t target) (*tokens.Desk, error) {
+func (a *app) tokenDesk(ctx context.Context, t target) (*custody.Desk, error) {
 	repo, err := git.Open(ctx, a.dir)
 	if err != nil {
 		return nil, notRepository(err, a.dir)
@@ -137,7 +137,7 @@ func (a *app) tokenDesk(ctx context.Context, t target) (*tokens.Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &tokens.Desk{Config: cfg, Indexes: indexes, Env: a.env, In: a.streams.In, Err: a.streams.Err, Masker: a.masker, Say: a.say, Flush: func() { flush(a.streams.Err) }}
+	d := &custody.Desk{Config: cfg, Indexes: indexes, Env: a.env, In: a.streams.In, Err: a.streams.Err, Masker: a.masker, Say: a.say, Flush: func() { flush(a.streams.Err) }}
 	d.Variable = func(name string) string { return observe.TokenVariable(cfg, name) }
 	d.Others = sortedKeys(a.registryNames(cfg))
 	d.Hub = func(ctx context.Context) (*forge.Client, error) { return a.forge(ctx, repo, t) }

@@ -1,5 +1,5 @@
-// Package tokens is what people do about the tokens that their jobs use: ask about them, and renew them.
-package tokens
+// Package custody is what people do about the tokens that their jobs use: ask about them, and renew them.
+package custody
 
 import (
 	"cmp"
