@@ -2,18 +2,17 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tagboat/tagboat/internal/care"
-	"github.com/tagboat/tagboat/internal/cargo/manifest"
 	"github.com/tagboat/tagboat/internal/cli/custody"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/registry/kind"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/secret"
@@ -129,17 +128,14 @@ func (a *app) tokenDesk(ctx context.Context, t target) (*custody.Desk, error) {
 	if err != nil {
 		return nil, notRepository(err, a.dir)
 	}
-	cfg, err := headConfig(ctx, repo)
+	cfg, indexes, err := headConfig(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
-	indexes, err := cargoIndexes(ctx, repo)
-	if err != nil {
-		return nil, err
-	}
+	held := a.tokens(cfg, indexes)
 	d := &custody.Desk{Config: cfg, Indexes: indexes, Env: a.env, In: a.streams.In, Err: a.streams.Err, Masker: a.masker, Say: a.say, Flush: func() { flush(a.streams.Err) }}
-	d.Variable = func(name string) string { return observe.TokenVariable(cfg, name) }
-	d.Others = sortedKeys(a.registryNames(cfg))
+	d.Variable = held.from
+	d.Others = sortedKeys(a.registryNames(held))
 	d.Hub = func(ctx context.Context) (*forge.Client, error) { return a.forge(ctx, repo, t) }
 	d.Client = func(name, index string, token secret.Value) (*registry.Client, error) {
 		return observe.Clients(func(string, string) (registry.Registry, registry.Options, error) {
@@ -150,29 +146,8 @@ func (a *app) tokenDesk(ctx context.Context, t target) (*custody.Desk, error) {
 			if c, ok := cfg.Registries[name]; ok && err == nil {
 				r = configured(r, c)
 			}
-			return r, registry.Options{UserAgent: userAgent(), Warn: a.warn, Token: func(context.Context) (secret.Value, error) { return token, nil }}, err
+			return r, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) }, Token: func(context.Context) (secret.Value, error) { return token, nil }}, err
 		})(name, index)
 	}
 	return d, nil
-}
-
-// cargoIndexes are the registries that .cargo/config.toml of the checked out commit names (name -> index).
-func cargoIndexes(ctx context.Context, repo *git.Repo) (map[string]string, error) {
-	out := map[string]string{}
-	text, err := repo.File(ctx, "HEAD", ".cargo/config.toml")
-	if errors.Is(err, git.ErrNotFound) {
-		return out, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	doc, err := manifest.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("read .cargo/config.toml: %w", err)
-	}
-	registries := doc.Get("registries")
-	for _, name := range registries.Keys() {
-		out[name] = registries.Get(name, "index").String()
-	}
-	return out, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/tagboat/tagboat/internal/notice"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/registry/kind"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/render/plain"
@@ -65,13 +66,10 @@ func (d *Desk) token(name string) (care.Token, bool) {
 	return t, true
 }
 
-// hide masks a value, and what follows a scheme in it.
+// hide masks a value and every part of it.
 func (d *Desk) hide(v secret.Value) {
-	text := strings.TrimSpace(v.Reveal())
-	_, bare, _ := strings.Cut(text, " ")
-	for _, part := range []string{v.Reveal(), text, strings.TrimSpace(bare)} {
-		_ = d.Masker.Add(secret.New(part)) // what is too short to be masked is too short to be a token
-	}
+	d.Masker.Environment(v.Reveal())
+	kind.Hide(d.Masker, v)
 }
 
 // ask asks a token's registry.
