@@ -101,7 +101,7 @@ func (s Seen) end() (at time.Time, from string) {
 			at, from = t, who
 		}
 	}
-	if l, ok := lifeOf(s.Value); ok && !l.brief() {
+	if l, ok := lifeOf(s.Value); ok && !brief(s.Value) {
 		earlier(l.to, "the token")
 	}
 	earlier(s.Ends, "its service")
@@ -119,7 +119,7 @@ func (s Seen) lifetime(t release.ReportToken, now time.Time) (release.ReportToke
 	works := t.State == release.TokenOK
 	switch {
 	case t.Expires == nil:
-		if l, ok := lifeOf(s.Value); ok && l.brief() {
+		if brief(s.Value) {
 			t.Notes = append(t.Notes, "it is made anew for each run")
 		} else {
 			t.Notes = append(t.Notes, fmt.Sprintf("nobody tells when it stops working; write expires under [tokens.%s] in tagboat.toml", s.Name))

@@ -93,6 +93,7 @@ func TestJudge(t *testing.T) {
 		"the token tells":      {token(func(t *care.Token) { t.Value = web(at("2026-01-20"), at("2027-01-20")) }), good, nil, after, "expiring 2027-01-20: stop the token feed stops working on 2027-01-20"},
 		"the earlier of both":  {token(func(t *care.Token) { t.Value, t.Config.Expires = web(at("2026-01-20"), at("2027-12-20")), "2027-11-01" }), good, nil, after, "ok 2027-11-01"},
 		"made for one run":     {token(func(t *care.Token) { t.Value = web(after.Add(-time.Minute), after.Add(time.Hour)) }), good, nil, after, "ok"},
+		"trusted publishing":   {token(func(t *care.Token) { t.Kind, t.Value = registry.KindCratesIO, secret.New("cio_tp_x") }), good, nil, after, "ok"},
 		"three parts, no JSON": {token(func(t *care.Token) { t.Value = secret.New("a.b.c") }), good, nil, after, "ok"},
 
 		"global": {token(func(t *care.Token) { t.Config.Reach = "global" }), good, nil, before, "ok 2026-12-01"},

@@ -13,8 +13,15 @@ import (
 // life is what a JSON web token says of itself (RFC 7519). Nothing is trusted: its service checks it.
 type life struct{ from, to time.Time }
 
-// brief reports whether the token was made to be used at once, as those of Entra are: nobody renews such a one by hand.
-func (l life) brief() bool { return !l.from.IsZero() && l.to.Sub(l.from) <= 24*time.Hour }
+// brief reports whether a token was made to be used at once, as those of Entra and of trusted publishing are: nobody
+// renews such a one by hand, and no secret holds it.
+func brief(token secret.Value) bool {
+	if strings.Contains(token.Reveal(), "cio_tp_") {
+		return true // https://crates.io/docs/trusted-publishing
+	}
+	l, ok := lifeOf(token)
+	return ok && !l.from.IsZero() && l.to.Sub(l.from) <= 24*time.Hour
+}
 
 // lifeOf reads the claims of a JSON web token, with a scheme before it or not. Other tokens say nothing.
 func lifeOf(token secret.Value) (life, bool) {

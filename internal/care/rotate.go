@@ -225,8 +225,8 @@ func (o Rotation) prove(ctx context.Context, r *release.Report) (secret.Value, e
 	t := o.Token
 	// What tagboat.toml says is about the old one; for all organizations, none is made any more.
 	t.Value, t.Config.Expires, t.Config.Reach = fresh, "", "organization"
-	if l, ok := lifeOf(fresh); ok && l.brief() {
-		return fresh, &problem.Error{Kind: problem.Stopped, Summary: "the new value is made for one run: it stops working at " + l.to.Format("2006-01-02 15:04 UTC"), Detail: "nothing was written",
+	if brief(fresh) {
+		return fresh, &problem.Error{Kind: problem.Stopped, Summary: "the new value is made for one run and stops working soon", Detail: "nothing was written",
 			Hint: fmt.Sprintf("no secret is needed for such a token; make one that lasts %s", o.at())}
 	}
 	s := Seen{Token: t}
