@@ -26,6 +26,7 @@ import (
 	"github.com/tagboat/tagboat/internal/action"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/cli"
+	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
 	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
 )
 
@@ -251,6 +252,53 @@ var worldCommands = map[string]struct {
 		s.world.GitHub.AddIssue(a[0], a[1])
 		return nil
 	}},
+	// strangers-issue TITLE TEXT
+	"strangers-issue": {2, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		s.world.GitHub.AddStrangersIssue(a[0], a[1])
+		return nil
+	}},
+	// issues FILE: every issue with its text and what stands under it, into a file
+	"issues": {1, func(_ context.Context, ts *testscript.TestScript, s *state, a []string) error {
+		var b strings.Builder
+		for _, i := range s.world.GitHub.Issues() {
+			fmt.Fprintf(&b, "#%d %s: %s\n%s\n", i.Number, i.State, i.Title, i.Body)
+			for _, c := range s.world.GitHub.Comments(i.Number) {
+				fmt.Fprintf(&b, "comment: %s\n", c)
+			}
+		}
+		silent(ts, b.String())
+		return os.WriteFile(ts.MkAbs(a[0]), []byte(b.String()), 0o644)
+	}},
+	// environment NAME
+	"environment": {1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		s.world.GitHub.Secrets().Environment(a[0])
+		return nil
+	}},
+	// secret WHERE NAME VALUE [VISIBILITY [ID]...]: as somebody made it a month ago; WHERE is repository, environment:NAME, organization:NAME
+	"secret": {-1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		x := githubtwin.Secret{Name: a[1], Value: a[2]}
+		if len(a) > 3 {
+			x.Visibility = a[3]
+		}
+		for _, text := range a[min(4, len(a)):] {
+			id, err := strconv.ParseInt(text, 10, 64)
+			if err != nil {
+				return err
+			}
+			x.Selected = append(x.Selected, id)
+		}
+		if !s.world.GitHub.Secrets().Add(a[0], x) {
+			return fmt.Errorf("there is no %s", a[0])
+		}
+		return nil
+	}},
+	// holds WHERE NAME VALUE: the secret, opened, holds this
+	"holds": {3, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		if got := s.world.GitHub.Secrets().Held(a[0], a[1]); got.Value != a[2] {
+			return fmt.Errorf("%s of %s holds %q, want %q", a[1], a[0], got.Value, a[2])
+		}
+		return nil
+	}},
 	// pull TITLE: a pull request, whose number is the next one
 	"pull": {1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
 		s.world.GitHub.AddPullRequest(a[0])
@@ -355,7 +403,7 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 	if err := c.do(ctx, ts, s, args[1:]); (err != nil) != neg {
 		ts.Fatalf("world %q: %v", args, err)
 	}
-	if args[0] != "show" && args[0] != "held" {
+	if args[0] != "show" && args[0] != "held" && args[0] != "holds" && args[0] != "issues" {
 		remember(ts, s)
 	}
 }

@@ -20,6 +20,7 @@ type Config struct {
 	Branches   Branches            `toml:"branches" json:"branches" doc:"Where releases may come from and where they go."`
 	Workflow   Workflow            `toml:"workflow" json:"workflow" doc:"The GitHub Actions workflow that builds a release, started on the release branch."`
 	Registries map[string]Registry `toml:"registries" json:"registries" doc:"The registries that crates go to, by the name that the manifests use in publish = [...]. crates-io is always there; a table for it changes single values." example:"my-feed"`
+	Tokens     map[string]Token    `toml:"tokens" json:"tokens" doc:"The tokens that are watched and renewed, beyond what follows from [registries]: when each stops working, and which secret on GitHub holds it. github is the token for GitHub itself, which is only watched. See [tokens.md](tokens.md)." example:"my-feed"`
 	Package    Package             `toml:"package" json:"package" doc:"How crates are packaged and verified."`
 	Release    Release             `toml:"release" json:"release" doc:"The GitHub release."`
 	Changelog  Changelog           `toml:"changelog" json:"changelog" doc:"The changelog whose section opens the release notes."`
@@ -137,6 +138,7 @@ func Default() Config {
 			NewVersions: Bucket{Burst: 30, Every: minute},
 			MaxSize:     10 << 20,
 		}},
+		Tokens: map[string]Token{},
 		Package: Package{
 			Publisher: "tagboat",
 			Exclude:   []string{},

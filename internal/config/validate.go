@@ -32,6 +32,7 @@ func (l *loader) validate(c Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Registries)) {
 		l.registry(name, c.Registries[name])
 	}
+	l.tokens(c)
 	l.packaging(c.Package)
 	for _, name := range slices.Sorted(maps.Keys(c.Registries)) {
 		if c.Registries[name].OwnSiblings && c.Package.Publisher == "cargo" {

@@ -122,7 +122,7 @@ func Plan(s Style, r release.Report) string {
 }
 
 func writeTitle(b *strings.Builder, s Style, r release.Report) {
-	color := map[string]string{release.Released: plain.Green, release.Started: plain.Green, release.Planned: plain.Cyan, release.Waiting: plain.Yellow}[r.Outcome]
+	color := map[string]string{release.Released: plain.Green, release.Started: plain.Green, release.Planned: plain.Cyan, release.Verified: plain.Green, release.Waiting: plain.Yellow}[r.Outcome]
 	if color == "" {
 		color = plain.Red
 	}
@@ -225,6 +225,9 @@ func Report(s Style, r release.Report) string {
 	if text := Crates(s, r); text != "" {
 		b.WriteString("\n" + text)
 	}
+	if text := Tokens(s, r); text != "" {
+		b.WriteString("\n" + text)
+	}
 	if open := unfinished(r.Steps); len(open) > 0 && began(r.Steps) {
 		b.WriteString("\n" + s.Paint(plain.Bold, "Not reached") + "\n" + Steps(s, open))
 	}
@@ -289,7 +292,7 @@ func assetSum(a release.Asset) string {
 
 func writeLinks(b *strings.Builder, s Style, r release.Report) {
 	var rows [][]string
-	for _, link := range [][2]string{{"release", r.URL}, {"workflow", r.RunURL}} {
+	for _, link := range [][2]string{{"release", r.URL}, {"workflow", r.RunURL}, {"issue", noticed(r.Notice)}} {
 		if url := plain.Clean(link[1]); url != "" {
 			rows = append(rows, []string{"  " + link[0], url})
 		}
