@@ -50,6 +50,13 @@ func TestAgainstTwin(t *testing.T) {
 	if got, err := c.WorkflowChanges(ctx, "main", "dev"); err != nil || len(got) != 1 {
 		t.Errorf("got changes %q, %v, want new.yml", got, err)
 	}
+	if files, err := c.Tree(ctx, base); err != nil || len(files) != 2 || files[1].Path != "Cargo.toml" || files[1].Mode != "100644" {
+		t.Errorf("got files %+v, %v, want the workflow and Cargo.toml", files, err)
+	} else if text, err := c.Blob(ctx, files[1].SHA); err != nil || string(text) != "[package]\n" {
+		t.Errorf("got blob %q, %v", text, err)
+	}
+	_, err = c.Tree(ctx, strings.Repeat("0", 40))
+	wantClass(t, err, forge.NotFound)
 	if err := c.CreateBranch(ctx, "release/v1", base); err != nil {
 		t.Fatal(err)
 	}

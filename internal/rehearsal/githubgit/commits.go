@@ -219,6 +219,59 @@ func (g *Git) GetBlob(c *call) reply {
 	})
 }
 
+// maxTree is how many entries a recursive listing has: https://docs.github.com/rest/git/trees#get-a-tree
+const maxTree = 100_000
+
+// GetTree answers GET git/trees/{tree} of a commit or a ref; with recursive, whatever its value, all files below it.
+func (g *Git) GetTree(c *call) reply {
+	ctx := c.Context()
+	sha, err := gitstore.Resolve(ctx, g.refs, c.Params["tree"])
+	if err != nil {
+		return githubapi.Trouble(err)
+	}
+	k, err := g.refs.Commit(ctx, sha)
+	if err != nil {
+		return githubapi.Trouble(err)
+	}
+	files, err := g.refs.Tree(ctx, sha)
+	if err != nil {
+		return githubapi.Trouble(err)
+	}
+	entries := []object{}
+	for _, e := range treeEntries(files, c.URL.Query().Has("recursive")) {
+		entry := object{"path": e.Path, "mode": e.Mode, "type": "blob", "sha": e.SHA, "size": e.Size, "url": c.URLs.Repo + "/git/blobs/" + e.SHA}
+		switch kind(e.Mode) {
+		case "dir":
+			entry["type"], entry["url"] = "tree", c.URLs.Repo+"/git/trees/"+e.SHA
+			delete(entry, "size")
+		case "submodule":
+			entry["type"] = "commit"
+			delete(entry, "size")
+			delete(entry, "url")
+		}
+		entries = append(entries, entry)
+	}
+	return githubapi.OK(object{"sha": k.Tree, "url": c.URLs.Repo + "/git/trees/" + k.Tree, "tree": entries[:min(len(entries), maxTree)], "truncated": len(entries) > maxTree})
+}
+
+// treeEntries adds the folders, whose ids nobody here knows, and leaves out what is below them unless all is wanted.
+func treeEntries(files []gitstore.Entry, all bool) []gitstore.Entry {
+	var out []gitstore.Entry
+	seen := map[string]bool{}
+	for _, e := range files {
+		for i, r := range e.Path {
+			if r == '/' && !seen[e.Path[:i]] && (all || !strings.Contains(e.Path[:i], "/")) {
+				seen[e.Path[:i]] = true
+				out = append(out, gitstore.Entry{Path: e.Path[:i], Mode: "040000", SHA: gitstore.Zero})
+			}
+		}
+		if all || !strings.Contains(e.Path, "/") {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
 // wrapped is base64 in lines of 60 characters, as GitHub sends it.
 func wrapped(content []byte) string {
 	var out bytes.Buffer

@@ -26,6 +26,7 @@ func (t *Twin) table() []githubapi.Route {
 		{method: "GET", pattern: repo + "/git/tags/{sha}", needs: "contents=read", op: "get-tag", arg: githubapi.Param("sha"), do: t.git.GetTag},
 		{method: "POST", pattern: repo + "/git/tags", needs: "contents=write", op: "create-tag", arg: githubapi.BodyField("tag"), do: t.git.CreateTag},
 		{method: "GET", pattern: repo + "/git/blobs/{sha}", needs: "contents=read", op: "get-blob", arg: githubapi.Param("sha"), do: t.git.GetBlob},
+		{method: "GET", pattern: repo + "/git/trees/{tree...}", needs: "contents=read", op: "get-tree", arg: githubapi.Param("tree"), do: t.git.GetTree},
 		{method: "GET", pattern: repo + "/tags", needs: "metadata=read", op: "list-tags", do: t.git.ListTags},
 		{method: "GET", pattern: repo + "/branches", needs: "contents=read", op: "list-branches", do: t.git.ListBranches},
 		{method: "GET", pattern: repo + "/branches/{branch...}", needs: "contents=read", op: "get-branch", arg: githubapi.Param("branch"), do: t.git.GetBranch},

@@ -56,8 +56,9 @@ func (m *Memory) AddCommit(message string, files map[string]string, parents ...s
 	return c.SHA, nil
 }
 
+// objectID is git's own id for a file; commits and trees have a form of their own here.
 func objectID(typ, content string) string {
-	sum := sha1.Sum([]byte(typ + "\x00" + content))
+	sum := sha1.Sum([]byte(fmt.Sprintf("%s %d\x00%s", typ, len(content), content)))
 	return hex.EncodeToString(sum[:])
 }
 
