@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"sort"
 	"strings"
 	"sync"
 
@@ -67,8 +65,8 @@ func (r *Repository) Close() error {
 	return z.Close()
 }
 
-// Checkout takes the files of the commit that the request names out of the repository and reads them. Without a tag and a branch it reads HEAD, for checks
-// before there is a tag; the version is then the crates' own.
+// Checkout takes the files of the commit that the request names out of the repository and reads them. Without a tag and a
+// branch it reads the given commit or HEAD, for checks before there is a tag; the version is then the crates' own.
 func (r *Repository) Checkout(ctx context.Context, req release.Request, sealed observe.Sealed) (release.Checkout, config.Config, error) {
 	var c release.Checkout
 	cfg, err := r.configAt(ctx, "HEAD")
@@ -78,7 +76,10 @@ func (r *Repository) Checkout(ctx context.Context, req release.Request, sealed o
 	if c.Tag, err = r.tag(ctx, cfg, req); err != nil {
 		return c, cfg, err
 	}
-	if c.Commit = c.Tag.Commit; c.Commit == "" {
+	if c.Commit = c.Tag.Commit; c.Commit == "" && req.Commit != "" {
+		c.Commit = req.Commit
+	}
+	if c.Commit == "" {
 		if c.Commit, _, err = r.Repo.Head(ctx); err != nil {
 			return c, cfg, err
 		}
@@ -105,16 +106,16 @@ func (r *Repository) Checkout(ctx context.Context, req release.Request, sealed o
 	if known != nil {
 		c.Sealed = true
 		c.Crates, c.Indexes = known.Contents()
-		err = r.readTexts(&c)
-		return c, r.config, err
-	}
-	if err := r.open(ctx, &c); err != nil {
+	} else if err := r.open(ctx, &c); err != nil {
 		return c, cfg, err
 	}
-	if err := r.readCrates(&c); err != nil {
-		return c, cfg, err
+	contents := Contents{Dir: r.files, Config: &r.config, Workspace: r.workspace}
+	if known == nil {
+		if err := contents.Crates(&c); err != nil {
+			return c, cfg, err
+		}
 	}
-	err = r.readTexts(&c)
+	err = contents.Texts(&c)
 	return c, r.config, err
 }
 
@@ -262,193 +263,6 @@ func (r *Repository) open(ctx context.Context, c *release.Checkout) error {
 		c.Findings = append(c.Findings, release.Finding{Rule: "toolchain", Severity: release.Stop, Summary: p.Summary, Detail: p.Detail, Hint: p.Hint})
 	}
 	return nil
-}
-
-// readCrates picks the crates of this release and judges the manifests.
-func (r *Repository) readCrates(c *release.Checkout) error {
-	w := r.workspace
-	c.Indexes = w.Registries
-	homes := map[string][]string{}
-	for _, registry := range w.PublishRegistries() {
-		for _, p := range w.Publishable(registry) {
-			if (c.Tag.Crate == "" || c.Tag.Crate == p.Name) && !excluded(r.config.Package.Exclude, p.Name) {
-				homes[p.Name] = append(homes[p.Name], registry)
-			}
-		}
-	}
-	names := make([]string, 0, len(homes))
-	for name := range homes {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	graph, err := w.Graph(names)
-	var cycle *cargo.CycleError
-	if errors.As(err, &cycle) {
-		graph = cargo.Graph{Order: names} // the manifest lint names the cycle and its cure
-	} else if err != nil {
-		return err
-	}
-	for _, name := range graph.Order {
-		p, _ := w.Member(name)
-		c.Crates = append(c.Crates, release.Crate{Name: name, Version: p.Version, Manifest: p.Manifest, Line: p.VersionAt.Line, Registries: homes[name], Needs: graph.Needs[name]})
-	}
-	for _, p := range w.Members {
-		if homes[p.Name] == nil {
-			c.Private = append(c.Private, p.Name)
-		}
-	}
-	r.judge(c)
-	return nil
-}
-
-func excluded(patterns []string, name string) bool {
-	for _, p := range patterns {
-		if ok, err := path.Match(p, name); ok && err == nil {
-			return true
-		}
-	}
-	return false
-}
-
-// judge asks the lints that read the workspace.
-func (r *Repository) judge(c *release.Checkout) {
-	w := r.workspace
-	if c.Tag.Name == "" && len(c.Crates) > 0 {
-		c.Tag.Version = c.Crates[0].Version // a check before there is a tag: the version is the crates' own
-		form := release.TagForm{Template: r.config.Tags.Template, TwoPart: r.config.Tags.TwoPart}
-		if form.PerCrate() {
-			c.Tag.Crate = c.Crates[0].Name
-		}
-		c.Tag.Name = form.Format(c.Tag.Crate, c.Tag.Version)
-		c.Tag.Crate = ""
-	}
-	if form := (release.TagForm{Template: r.config.Tags.Template}); !form.PerCrate() {
-		add(c, "tag-version", w.VersionsAgree(c.Tag.Version))
-		add(c, "sibling-requirement", w.Siblings(c.Tag.Version))
-	} else {
-		for _, crate := range c.Crates {
-			if c.Tag.Crate != "" && crate.Version != c.Tag.Version {
-				c.Findings = append(c.Findings, release.Finding{Rule: "tag-version", Severity: release.Stop, Summary: fmt.Sprintf("the version of %s is %s, not %s", crate.Name, crate.Version, c.Tag.Version), File: crate.Manifest, Line: crate.Line, Hint: "tag the commit that has it"})
-			}
-		}
-		add(c, "sibling-requirement", w.Siblings(""))
-	}
-	w.OwnSiblings = nil
-	for name, registry := range r.config.Registries {
-		if registry.OwnSiblings {
-			w.OwnSiblings = append(w.OwnSiblings, name)
-		}
-	}
-	add(c, "manifest-lint", cargo.Lint(w, w.Registries))
-	add(c, "manifest-lint", twoAddresses(w.Registries, r.config.Registries))
-	add(c, "lock-current", w.LockFindings())
-}
-
-// twoAddresses finds registries that cargo's configuration and tagboat.toml place at different indexes: the packaged
-// manifests then name another registry than people's own builds use.
-func twoAddresses(cargos map[string]string, ours map[string]config.Registry) []cargo.Finding {
-	names := make([]string, 0, len(cargos))
-	for name := range cargos {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	var out []cargo.Finding
-	for _, name := range names {
-		if r, ok := ours[name]; ok && name != cargo.CratesIO && r.Index != "" && r.Index != cargos[name] {
-			out = append(out, cargo.Finding{Rule: "registry-index", Warn: true, Summary: fmt.Sprintf("registry %s has two addresses", name),
-				Detail: fmt.Sprintf(".cargo/config.toml  %s\n%s        %s", cargos[name], config.File, r.Index),
-				Hint:   "the packages name the one in " + config.File + ": write the same in both, or in one of them only", At: cargo.Position{File: config.File}})
-		}
-	}
-	return out
-}
-
-func add(c *release.Checkout, rule string, found []cargo.Finding) {
-	for _, f := range found {
-		severity := release.Stop
-		if f.Warn {
-			severity = release.Warn
-		}
-		c.Findings = append(c.Findings, release.Finding{Rule: rule, Severity: severity, Summary: f.Summary, Detail: f.Detail, Hint: f.Hint, File: f.At.File, Line: f.At.Line})
-	}
-}
-
-// readTexts reads the changelog and the workflows of the commit.
-func (r *Repository) readTexts(c *release.Checkout) error {
-	root, err := os.OpenRoot(r.files) // links must not lead out of the checkout
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	if err := r.readNotes(root); err != nil {
-		return err
-	}
-	name := r.config.Changelog.Path
-	if r.workspace == nil {
-		// no cargo was asked, and no text is needed
-	} else if m, ok := r.workspace.Member(c.Tag.Crate); ok {
-		name = strings.ReplaceAll(name, "{crate}", m.Dir())
-	}
-	if text, err := root.ReadFile(filepath.FromSlash(path.Clean(name))); err == nil {
-		c.Changelog = release.Changelog{Path: name}
-		c.Changelog.Section, c.Changelog.Found = ChangelogSection(string(text), c.Tag.Version, r.config.Tags.TwoPart)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return unreadableFile("the changelog", name, err)
-	}
-	files, err := workflowFiles(root)
-	if err != nil {
-		return err
-	}
-	found, findings := FindWorkflow(files, r.config.Workflow.File)
-	c.Workflow, c.Findings = found, append(c.Findings, findings...)
-	for _, f := range files {
-		if f.Name == found.File {
-			c.Findings = append(c.Findings, LintWorkflow(f)...)
-		}
-	}
-	return nil
-}
-
-// unreadableFile is the problem that a file of the commit is there and cannot be read: a folder, or a link that leads
-// out of the repository.
-func unreadableFile(what, name string, err error) error {
-	return &problem.Error{Kind: problem.Stopped, Summary: what + " cannot be read", Detail: err.Error(), File: name, Hint: "it must be a file of the repository, or a link to one"}
-}
-
-// readNotes puts the text of notes_file where a text in tagboat.toml would stand.
-func (r *Repository) readNotes(root *os.Root) error {
-	name := r.config.Release.NotesFile
-	if name == "" {
-		return nil
-	}
-	text, err := root.ReadFile(filepath.FromSlash(path.Clean(name)))
-	if err != nil {
-		return &problem.Error{Kind: problem.Stopped, Summary: "the file for the release notes cannot be read", Detail: err.Error(), File: config.File, Hint: "notes_file in [release] names it, relative to the repository"}
-	}
-	r.config.Release.Notes = string(text)
-	return nil
-}
-
-func workflowFiles(root *os.Root) ([]WorkflowFile, error) {
-	entries, err := fs.ReadDir(root.FS(), ".github/workflows")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read workflows: %w", err)
-	}
-	var out []WorkflowFile
-	for _, e := range entries {
-		if ext := path.Ext(e.Name()); e.IsDir() || ext != ".yml" && ext != ".yaml" {
-			continue
-		}
-		text, err := root.ReadFile(filepath.Join(".github", "workflows", e.Name()))
-		if err != nil {
-			return nil, unreadableFile("a workflow", workflowPath(e.Name()), err)
-		}
-		out = append(out, WorkflowFile{Name: e.Name(), Content: text})
-	}
-	return out, nil
 }
 
 // Package packages crates of the checkout in its build zone.
