@@ -9,6 +9,7 @@ import (
 
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/handover"
 )
 
 const referenceIntro = "# Commands\n\n" +
@@ -32,7 +33,7 @@ var exits = []struct {
 // documents says which JSON document each command prints.
 var documents = map[string]string{
 	"rehearse": release.ReportSchema, "plan": release.ReportSchema, "check": release.ReportSchema, "release": release.ReportSchema,
-	"verify": release.ReportSchema + ", with `proofs`", "rolling": release.ReportSchema, "reconcile": release.ReportSchema + ", with `releases`", "config": settingsSchema,
+	"package": handover.Schema, "verify": release.ReportSchema + ", with `proofs`", "rolling": release.ReportSchema, "reconcile": release.ReportSchema + ", with `releases`", "config": settingsSchema,
 	"token check": release.ReportSchema + ", with `tokens`", "token rotate": release.ReportSchema + ", with `tokens`",
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/tagboat/tagboat/internal/registry/gate"
 	"github.com/tagboat/tagboat/internal/registry/kind"
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/commit"
 	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/release/source"
 	"github.com/tagboat/tagboat/internal/render"
@@ -35,6 +36,7 @@ type target struct {
 	apiURL      string
 	uploadURL   string
 	artifacts   []string
+	packages    string
 	detach      bool
 	deadline    time.Duration
 	summary     string
@@ -61,7 +63,7 @@ func (t target) request() (release.Request, error) {
 	case t.tag != "" && t.branch != "":
 		return r, &problem.Error{Kind: problem.Usage, Summary: "--tag and --branch exclude each other", Hint: "--tag goes from the tag to the started release workflow, --branch does what that workflow does"}
 	case t.commit != "" && !commitSHA.MatchString(t.commit):
-		return r, &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("--commit %q is no commit", t.commit), Hint: "give all 40 hexadecimal digits"}
+		return r, notCommit(t.commit)
 	case t.tag == "" && t.branch == "":
 		return r, &problem.Error{Kind: problem.Usage, Summary: "which release?", Hint: "give --tag v0.4.0, or --branch release/v0.4.0 inside the release workflow"}
 	case t.tag != "":
@@ -72,15 +74,35 @@ func (t target) request() (release.Request, error) {
 	return r, nil
 }
 
+func (a *app) packagesFlag(cmd *cobra.Command, t *target) {
+	cmd.Flags().StringVar(&t.packages, "packages", "", "take the .crate files from this folder, which `tagboat package` has filled, instead of packaging; neither git nor cargo is needed")
+}
+
+// scratch makes a folder for a run.
+func (a *app) scratch() (string, error) {
+	dir, err := os.MkdirTemp(a.env["RUNNER_TEMP"], "tagboat-")
+	if err != nil {
+		return "", &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
+	}
+	return dir, nil
+}
+
+func notCommit(name string) error {
+	return &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("--commit %q is no commit", name), Hint: "give all 40 hexadecimal digits"}
+}
+
 // world wires the real adapters. end must be called; it removes the run's scratch folder.
 func (a *app) world(ctx context.Context, t target) (w observe.World, end func(), err error) {
+	if t.packages != "" {
+		return a.handedWorld(ctx, t)
+	}
 	repo, err := git.Open(ctx, a.dir)
 	if err != nil {
 		return w, nil, notRepository(err, a.dir)
 	}
-	scratch, err := os.MkdirTemp(a.env["RUNNER_TEMP"], "tagboat-")
+	scratch, err := a.scratch()
 	if err != nil {
-		return w, nil, &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
+		return w, nil, err
 	}
 	src := &source.Repository{Repo: repo, Scratch: scratch, Stands: map[string]string{}, ReadOnly: t.readOnly}
 	var gates []func()
@@ -96,7 +118,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 			clean()
 		}
 	}()
-	w = observe.World{Source: src, Scratch: scratch, WorkingDir: repo.Dir, Poll: 15 * time.Second}
+	w = observe.World{Source: src, Scratch: scratch, WorkingDir: repo.Dir, Poll: poll}
 	if w.Forge, err = a.forge(ctx, repo, t); err != nil {
 		return w, nil, err
 	}
@@ -105,18 +127,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		return w, nil, err
 	}
 	held := a.tokens(cfg, indexes)
-	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
-		if pinned := a.env[indexVariable(name)]; pinned != "" && pinned != index {
-			return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, indexVariable(name))
-		}
-		r, err := registry.New(name, index)
-		if c, ok := cfg.Registries[name]; ok && err == nil {
-			r = configured(r, c)
-		}
-		return r, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) },
-			Token: func(context.Context) (secret.Value, error) { return held.of(name), nil }}, err
-	})
-	w.TokenFrom = held.from
+	w.Registry, w.TokenFrom = a.clients(cfg, held), held.from
 	w.Token = func(ctx context.Context, name string) (secret.Value, error) {
 		client, err := w.Registry(name, indexes[name])
 		if err != nil {
@@ -138,6 +149,58 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	}
 	w.Keys = a.billKeys(held)
 	return w, clean, nil
+}
+
+// handedWorld is the world of a run that gets its packages from another job: no git, no cargo, no checkout.
+func (a *app) handedWorld(ctx context.Context, t target) (w observe.World, end func(), err error) {
+	req, err := t.request()
+	if err != nil {
+		return w, nil, err
+	}
+	scratch, err := a.scratch()
+	if err != nil {
+		return w, nil, err
+	}
+	clean := func() { os.RemoveAll(scratch) }
+	defer func() {
+		if err != nil {
+			clean()
+		}
+	}()
+	w = observe.World{Scratch: scratch, Poll: poll}
+	if w.WorkingDir, err = filepath.Abs(a.dir); err != nil {
+		return w, nil, fmt.Errorf("find the working directory: %w", err)
+	}
+	if w.Forge, err = a.forge(ctx, nil, t); err != nil {
+		return w, nil, err
+	}
+	src := &commit.Commit{Forge: w.Forge, Scratch: scratch, Folder: t.packages}
+	w.Source = src
+	cfg, cargos, err := src.Configuration(ctx, req)
+	if err != nil {
+		return w, nil, err
+	}
+	held := a.tokens(cfg, cargoRegistries(cargos))
+	w.Registry, w.TokenFrom, w.Keys = a.clients(cfg, held), held.from, a.billKeys(held)
+	return w, clean, nil
+}
+
+// poll is how often a workflow run is looked at.
+const poll = 15 * time.Second
+
+// clients opens a client for each registry.
+func (a *app) clients(cfg config.Config, held tokens) func(name, index string) (*registry.Client, error) {
+	return observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
+		if pinned := a.env[indexVariable(name)]; pinned != "" && pinned != index {
+			return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, indexVariable(name))
+		}
+		r, err := registry.New(name, index)
+		if c, ok := cfg.Registries[name]; ok && err == nil {
+			r = configured(r, c)
+		}
+		return r, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) },
+			Token: func(context.Context) (secret.Value, error) { return held.of(name), nil }}, err
+	})
 }
 
 func userAgent() string { return "tagboat/" + Version + " (https://github.com/tagboat/tagboat)" }
@@ -207,10 +270,10 @@ func (a *app) registryNames(held tokens) map[string]bool {
 	return out
 }
 
-// forge returns the client for the repository on GitHub.
+// forge returns the client for the repository on GitHub. Without a local one, which may be nil, the name must be given.
 func (a *app) forge(ctx context.Context, repo *git.Repo, t target) (*forge.Client, error) {
 	owner, name, ok := git.ParseGitHub("https://github.com/" + t.repository)
-	if t.repository == "" {
+	if t.repository == "" && repo != nil {
 		remote, err := repo.Remote(ctx, "origin")
 		if err != nil {
 			return nil, &problem.Error{Kind: problem.Usage, Summary: "which repository on GitHub?", Detail: "there is no remote origin", Hint: "give --repository owner/name, or set GITHUB_REPOSITORY"}
@@ -249,13 +312,18 @@ func (a *app) releaseCommand() *cobra.Command {
 
 With --tag it makes the release branch and starts the repository's release workflow on it, and follows that to its
 end; a repository without one is released in the same run. With --branch, inside the release workflow, it packages and
-verifies all crates, fills a draft release, publishes the crates, confirms each in its index, and makes the release public.`,
+verifies all crates, fills a draft release, publishes the crates, confirms each in its index, and makes the release public.
+
+With --packages another job has packaged and verified the crates, by tagboat package. What they hold is compared with the
+commit, file by file, over GitHub's API; neither git nor cargo is started, and no checkout is needed.`,
 		Example: `  tagboat release --tag v0.4.0
-  tagboat release --branch release/v0.4.0 --artifacts 'dist/*'`,
+  tagboat release --branch release/v0.4.0 --artifacts 'dist/*'
+  tagboat release --branch release/v0.4.0 --packages packages`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.release(cmd.Context(), t) },
 	}
 	a.targetFlags(cmd, &t)
+	a.packagesFlag(cmd, &t)
 	cmd.Flags().BoolVar(&t.detach, "detach", false, "with --tag: do not follow the release workflow, only see that it started")
 	cmd.Flags().DurationVar(&t.deadline, "deadline", 0, "end as waiting rather than run longer than this")
 	cmd.Flags().StringVar(&t.summary, "summary", a.env["GITHUB_STEP_SUMMARY"], "append the report as Markdown to this file")
@@ -291,6 +359,7 @@ func (a *app) planCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.plan(cmd.Context(), t, save, from) },
 	}
 	a.targetFlags(cmd, &t)
+	a.packagesFlag(cmd, &t)
 	cmd.Flags().StringVar(&save, "snapshot", "", "keep what was seen in this file")
 	cmd.Flags().StringVar(&from, "from", "", "plan from a kept snapshot, without looking at the world")
 	return cmd

@@ -1,10 +1,12 @@
 package forge
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -57,18 +59,20 @@ func (c *Client) Blob(ctx context.Context, sha string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if got := BlobID(b); got != sha {
+	if got, err := BlobID(int64(len(b)), bytes.NewReader(b)); err != nil || got != sha {
 		return nil, c.wire.Malformed(op, "content with the id "+got)
 	}
 	return b, nil
 }
 
-// BlobID is git's id of a file's content.
+// BlobID is git's id of a file's content of that size.
 //
 // https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
-func BlobID(content []byte) string {
+func BlobID(size int64, content io.Reader) (string, error) {
 	h := sha1.New()
-	fmt.Fprintf(h, "blob %d\x00", len(content))
-	h.Write(content)
-	return hex.EncodeToString(h.Sum(nil))
+	fmt.Fprintf(h, "blob %d\x00", size)
+	if _, err := io.Copy(h, content); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }

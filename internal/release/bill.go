@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -27,9 +28,10 @@ type Bill struct {
 	Tag        string            `json:"tag"`
 	Commit     string            `json:"commit"`
 	Branch     string            `json:"branch,omitempty"`
-	Toolchain  string            `json:"toolchain"` // "rustc 1.95.0 (…)"
-	Cargo      string            `json:"cargo"`     // "cargo 1.95.0 (…)"
-	Isolation  []string          `json:"isolation"` // what closed the build zone: "landlock abi 7", "user tagboat-build", "network namespace"
+	Toolchain  string            `json:"toolchain"`             // "rustc 1.95.0 (…)"
+	Cargo      string            `json:"cargo"`                 // "cargo 1.95.0 (…)"
+	Isolation  []string          `json:"isolation"`             // what closed the build zone: "landlock abi 7", "user tagboat-build", "network namespace"
+	HandedOver bool              `json:"handed_over,omitempty"` // another job packaged the crates, whose word toolchain, cargo and isolation are
 	Crates     []BillCrate       `json:"crates"`
 	Artifacts  []BillArtifact    `json:"artifacts,omitempty"`
 	Relaxed    []BillRelaxed     `json:"relaxed,omitempty"` // rules the configuration relaxed, with its reasons
@@ -91,6 +93,23 @@ func (b *Bill) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("encode bill: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// Enter writes what was packaged of a crate for one of its registries into the bill. It returns the name of the asset for
+// these bytes, "" where another registry has them too: they are one entry.
+func (b *Bill) Enter(c Crate, packed BillCrate, home BillRegistry) (asset string) {
+	if at := b.SameBytes(c.Name, packed.SHA256); at >= 0 {
+		b.Crates[at].Registries = append(b.Crates[at].Registries, home)
+		return ""
+	}
+	i := slices.Index(c.Registries, home.Name)
+	if b.Crate(c.Name) == nil {
+		i = 0
+	}
+	packed.Name, packed.Version, packed.Needs, packed.Registries = c.Name, c.Version, c.Needs, []BillRegistry{home}
+	packed.Asset = CrateAsset(c.Name, c.Version, c.Registries, i)
+	b.Crates = append(b.Crates, packed)
+	return packed.Asset
 }
 
 // SameBytes returns the index of the entry of a crate with those bytes, -1 where there is none.

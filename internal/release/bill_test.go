@@ -112,6 +112,8 @@ func TestBillTampered(t *testing.T) {
 			try(func() { v.SetString("") })
 		case reflect.Int, reflect.Int64:
 			try(func() { v.SetInt(v.Int() + 1) })
+		case reflect.Bool:
+			try(func() { v.SetBool(!v.Bool()) })
 		case reflect.Pointer:
 			try(func() { v.SetZero() })
 			try(func() { at := time.Unix(1, 0).UTC(); v.Set(reflect.ValueOf(&at)) })

@@ -147,6 +147,9 @@ func (b *planner) pack() {
 	}
 	s := converge.Step{Key: key(KindPackage, b.snapshot.Checkout.Tag.Name), Needs: needs,
 		Reason: fmt.Sprintf("%d crates from a clean clone of %s, verified without network and secrets", len(b.snapshot.Checkout.Crates), Short(b.snapshot.Checkout.Commit))}
+	if b.snapshot.Checkout.Handed {
+		s.Reason = fmt.Sprintf("%d crates that another job packaged, held against the files of %s", len(b.snapshot.Checkout.Crates), Short(b.snapshot.Checkout.Commit))
+	}
 	if b.snapshot.Remote.Ledger.Complete() {
 		s.Reason = "the draft holds every crate and its bill is authentic: nothing is packaged again"
 	}

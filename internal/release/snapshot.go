@@ -52,6 +52,7 @@ type Checkout struct {
 	Commit    string            `json:"commit"`
 	Crates    []Crate           `json:"crates"`           // publishable crates of this release, in publishing order
 	Sealed    bool              `json:"sealed,omitempty"` // the crates are those of an authentic bill: they were judged and packaged before, and cargo was not asked
+	Handed    bool              `json:"handed,omitempty"` // the crates were packaged by another job, whose files are at hand
 	Private   []string          `json:"private,omitempty"`
 	Indexes   map[string]string `json:"indexes,omitempty"` // registry alias -> index, from .cargo/config.toml
 	Changelog Changelog         `json:"changelog"`

@@ -102,6 +102,19 @@ func Crates(s Style, r release.Report) string {
 	return plain.Tidy(heading(s, plain.Table(cells, 4)))
 }
 
+// Packages renders crates that were packaged, below a title.
+func Packages(s Style, title string, crates []release.BillCrate) string {
+	cells := [][]string{{"CRATE", "VERSION", "REGISTRIES", "SHA-256", "SIZE", "FILE"}}
+	for _, c := range crates {
+		var homes []string
+		for _, r := range c.Registries {
+			homes = append(homes, plain.Clean(r.Name))
+		}
+		cells = append(cells, []string{plain.Clean(c.Name), plain.Clean(c.Version), strings.Join(homes, " "), plain.Clean(short(c.SHA256, 12)), plain.Size(c.Size), plain.Clean(c.Asset)})
+	}
+	return s.Paint(plain.Bold, plain.Clean(title)) + "\n\n" + plain.Tidy(heading(s, plain.Table(cells, 4)))
+}
+
 // heading joins a table's lines; the first is its heading.
 func heading(s Style, lines []string) string {
 	lines[0] = s.Paint(plain.Dim, lines[0])

@@ -59,6 +59,7 @@ type File struct {
 
 	readme []byte
 	open   func() (io.ReadCloser, error)
+	limits Limits
 }
 
 // VCS is .cargo_vcs_info.json: where cargo says that the package came from. It is a claim of the archive, no proof.
@@ -89,8 +90,20 @@ func Read(b []byte, limits Limits) (*File, error) {
 // Open returns the archive's bytes from the start.
 func (f *File) Open() (io.ReadCloser, error) { return f.open() }
 
+// Each calls fn with every file of the archive: its path below NAME-VERSION/, its size in bytes, its content.
+func (f *File) Each(fn func(name string, size int64, content io.Reader) error) error {
+	s := scan{limits: f.limits, seen: map[string]bool{}, keep: func(string) int64 { return 0 }, each: fn}
+	if err := f.pass(&s); err != nil {
+		return err
+	}
+	if s.sum != f.SHA256 {
+		return errors.New("the file changed while it was read")
+	}
+	return nil
+}
+
 func read(open func() (io.ReadCloser, error), limits Limits) (*File, error) {
-	f := &File{open: open}
+	f := &File{open: open, limits: limits}
 	s := scan{limits: limits, seen: map[string]bool{}, kept: map[string][]byte{}}
 	s.keep = func(name string) int64 {
 		if name == "Cargo.toml" || name == ".cargo_vcs_info.json" {
@@ -175,6 +188,7 @@ func parseVCS(text []byte) (*VCS, error) {
 type scan struct {
 	limits Limits
 	keep   func(name string) int64 // how many bytes of a file may be kept; 0 skips it
+	each   func(name string, size int64, content io.Reader) error
 
 	root  string // first path element of every entry
 	files []string
@@ -268,6 +282,9 @@ func (s *scan) entry(h *tar.Header, body io.Reader) error {
 		return fmt.Errorf("entry %q could be taken for the manifest", h.Name)
 	}
 	s.files = append(s.files, rest)
+	if s.each != nil {
+		return s.each(rest, h.Size, body)
+	}
 	if limit := s.keep(rest); limit > 0 {
 		b, err := io.ReadAll(&limitedReader{r: body, left: limit, what: "size of " + rest})
 		s.kept[rest] = b

@@ -97,6 +97,39 @@ func TestRead(t *testing.T) {
 
 // Cargo before 1.95 left the end of a longer, older archive behind a shorter one. Such crates are in registries; what
 // follows the gzip stream is part of the checksum and of nothing else.
+// TestEach holds that every file comes with its content, and that an archive that changed since it was read is noticed.
+func TestEach(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "demo-1.0.0.crate")
+	write := func(content string) {
+		if err := os.WriteFile(path, pack(t, file(tomlPath, manifest), file(lib, content)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("//! demo")
+	f, err := Open(path, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	each := func(name string, size int64, content io.Reader) error {
+		text, err := io.ReadAll(content)
+		if int64(len(text)) != size {
+			t.Errorf("%s: %d bytes, want %d", name, len(text), size)
+		}
+		if name == "src/lib.rs" {
+			got = append(got, string(text))
+		}
+		return err
+	}
+	if err := f.Each(each); err != nil || len(got) != 1 || got[0] != "//! demo" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	write("//! other")
+	if err := f.Each(each); err == nil || !strings.Contains(err.Error(), "changed") {
+		t.Errorf("a changed file: %v", err)
+	}
+}
+
 func TestReadHashesWhatFollowsTheArchive(t *testing.T) {
 	b := append(pack(t, file(tomlPath, manifest)), "left over"...)
 	f, err := Read(b, Limits{})

@@ -52,7 +52,7 @@ func Snapshot(ctx context.Context, w World, req release.Request) (release.Snapsh
 		return s, err
 	}
 	looks.begin(ctx, s) // where no tag was known before the crates were
-	err = patiently(ctx, func() (err error) {
+	err = Patiently(ctx, func() (err error) {
 		s.Registries, err = observeRegistries(ctx, w, s.Config, s.Checkout)
 		return err
 	})
@@ -66,9 +66,9 @@ func Snapshot(ctx context.Context, w World, req release.Request) (release.Snapsh
 	return s, err
 }
 
-// patiently asks again where a service stumbled, a few times within seconds: a plan needs every answer, and one lost
+// Patiently asks again where a service stumbled, a few times within seconds: a plan needs every answer, and one lost
 // answer out of hundreds should not end a run that has not begun. A longer outage is for the person to see.
-func patiently(ctx context.Context, ask func() error) error {
+func Patiently(ctx context.Context, ask func() error) error {
 	for wait := 500 * time.Millisecond; ; wait *= 2 {
 		err := ask()
 		var fault interface {
@@ -102,7 +102,7 @@ func observeRegistries(ctx context.Context, w World, cfg config.Config, c releas
 	g, ctx := errgroup.WithContext(ctx)
 	for i, name := range names {
 		g.Go(func() error {
-			at := indexOf(c, cfg, name)
+			at := IndexOf(c, cfg, name)
 			out[i] = release.Registry{Name: name, Index: at, Crates: map[string]release.IndexState{}}
 			client, err := w.Registry(name, at)
 			if err != nil {
@@ -135,8 +135,8 @@ func observeRegistries(ctx context.Context, w World, cfg config.Config, c releas
 	return out, g.Wait()
 }
 
-// indexOf returns where a registry's index is: tagboat.toml before .cargo/config.toml.
-func indexOf(c release.Checkout, cfg config.Config, name string) string {
+// IndexOf returns where a registry's index is: tagboat.toml before .cargo/config.toml.
+func IndexOf(c release.Checkout, cfg config.Config, name string) string {
 	if r, ok := cfg.Registries[name]; ok && r.Index != "" {
 		return r.Index
 	}
@@ -234,7 +234,7 @@ func (l *forgeLooks) begin(ctx context.Context, known release.Snapshot) {
 		return
 	}
 	l.nowAsked.Go(func() {
-		l.nowErr = patiently(ctx, func() (err error) {
+		l.nowErr = Patiently(ctx, func() (err error) {
 			l.now, err = observeRemote(ctx, l.world, known)
 			return err
 		})
@@ -262,7 +262,7 @@ func (l *forgeLooks) remote(ctx context.Context) (release.Remote, error) {
 		return l.now, l.nowErr
 	}
 	if l.pastErr != nil {
-		l.pastErr = patiently(ctx, func() error {
+		l.pastErr = Patiently(ctx, func() error {
 			l.past = release.Remote{}
 			return observeReleases(ctx, l.world, l.known, &l.past)
 		})
@@ -291,7 +291,7 @@ func observeRemote(ctx context.Context, w World, s release.Snapshot) (release.Re
 	others := g.Wait()
 	switch {
 	case err != nil:
-		return r, unreachable(err, s.Repository)
+		return r, Unreachable(err, s.Repository)
 	case others != nil:
 		return r, others
 	}
@@ -333,7 +333,8 @@ func observeBlockers(ctx context.Context, f *forge.Client, label string, r *rele
 	return nil
 }
 
-func unreachable(err error, repository string) error {
+// Unreachable explains why a repository on GitHub cannot be read; other errors come back as they are.
+func Unreachable(err error, repository string) error {
 	var fe *forge.Error
 	if !errors.As(err, &fe) {
 		return err

@@ -29,7 +29,7 @@ func (x *steps) pack(ctx context.Context) (converge.Outcome, error) {
 	if l := x.snap.Remote.Ledger; l.Complete() {
 		return converge.Already(fmt.Sprintf("the draft holds %d crates; %s", len(l.Bill.Crates), l.Reason)), nil
 	}
-	bill := release.Bill{Schema: release.BillSchema, Repository: x.snap.Repository, Tag: x.snap.Checkout.Tag.Name, Commit: x.snap.Checkout.Commit, Branch: x.snap.Remote.BranchName}
+	bill := release.Bill{Schema: release.BillSchema, Repository: x.snap.Repository, Tag: x.snap.Checkout.Tag.Name, Commit: x.snap.Checkout.Commit, Branch: x.snap.Remote.BranchName, HandedOver: x.snap.Checkout.Handed}
 	for _, f := range release.Judge(x.snap) {
 		if f.Relaxed != "" {
 			bill.Relaxed = append(bill.Relaxed, release.BillRelaxed{Rule: f.Rule, Reason: f.Relaxed})
@@ -58,6 +58,9 @@ func (x *steps) pack(ctx context.Context) (converge.Outcome, error) {
 	x.mu.Lock()
 	x.bill, x.files = bill, files
 	x.mu.Unlock()
+	if bill.HandedOver {
+		return converge.DoneBecause(fmt.Sprintf("%d crates that another job packaged, by its own word with %s", len(bill.Crates), bill.Cargo)), nil
+	}
 	return converge.DoneBecause(fmt.Sprintf("%d crates with %s", len(bill.Crates), bill.Cargo)), nil
 }
 
@@ -94,18 +97,10 @@ func (x *steps) enter(bill *release.Bill, files map[string]string, r release.Reg
 		if !ok {
 			return fmt.Errorf("package %s for %s: cargo made no .crate of it", c.Name, r.Name)
 		}
-		home := release.BillRegistry{Name: r.Name, Index: r.Index}
-		if at := bill.SameBytes(c.Name, p.SHA256); at >= 0 {
-			bill.Crates[at].Registries = append(bill.Crates[at].Registries, home)
-			continue
+		packed := release.BillCrate{SHA256: p.SHA256, Size: p.Size, Files: len(p.Files)}
+		if asset := bill.Enter(c, packed, release.BillRegistry{Name: r.Name, Index: r.Index}); asset != "" {
+			files[asset] = p.Path
 		}
-		i := slices.Index(c.Registries, r.Name)
-		if bill.Crate(c.Name) == nil {
-			i = 0
-		}
-		asset := release.CrateAsset(c.Name, c.Version, c.Registries, i)
-		bill.Crates = append(bill.Crates, release.BillCrate{Name: c.Name, Version: c.Version, SHA256: p.SHA256, Size: p.Size, Asset: asset, Files: len(p.Files), Needs: c.Needs, Registries: []release.BillRegistry{home}})
-		files[asset] = p.Path
 	}
 	return nil
 }

@@ -226,12 +226,7 @@ func (r *Repository) open(ctx context.Context, c *release.Checkout) error {
 	r.mu.Lock()
 	r.zone = z
 	r.mu.Unlock()
-	c.Isolation = z.Isolation()
-	for _, line := range c.Isolation {
-		if gap, ok := strings.CutPrefix(line, "not isolated: "); ok {
-			c.Findings = append(c.Findings, release.Finding{Rule: "isolation", Severity: release.Warn, Summary: "the build zone cannot be enclosed fully here", Detail: gap, Hint: "isolation = \"require\" in [package] of tagboat.toml stops such a run"})
-		}
-	}
+	isolated(c, z.Isolation())
 	if wanted := z.Toolchain().Wanted; wanted != "" {
 		c.Findings = append(c.Findings, release.Finding{Rule: "toolchain", Severity: release.Stop, Summary: fmt.Sprintf("the repository asks for toolchain %s, which is not installed", wanted),
 			Detail: "another toolchain packages other bytes", Hint: "rustup toolchain install " + wanted})
@@ -256,10 +251,31 @@ func (r *Repository) open(ctx context.Context, c *release.Checkout) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	c.Toolchain = strings.TrimSpace(string(version))
-	if v, err := cargo.ParseCargoVersion(c.Toolchain); err != nil {
+	return packagedWith(c, strings.TrimSpace(string(version)))
+}
+
+// Circumstances enters how another job says that it packaged, and judges that as if this one had.
+func Circumstances(c *release.Checkout, cargoVersion string, isolation []string) error {
+	isolated(c, isolation)
+	return packagedWith(c, cargoVersion)
+}
+
+func isolated(c *release.Checkout, isolation []string) {
+	c.Isolation = isolation
+	for _, line := range isolation {
+		if gap, ok := strings.CutPrefix(line, "not isolated: "); ok {
+			c.Findings = append(c.Findings, release.Finding{Rule: "isolation", Severity: release.Warn, Summary: "the build zone cannot be enclosed fully here", Detail: gap, Hint: "isolation = \"require\" in [package] of tagboat.toml stops such a run"})
+		}
+	}
+}
+
+func packagedWith(c *release.Checkout, cargoVersion string) error {
+	c.Toolchain = cargoVersion
+	v, err := cargo.ParseCargoVersion(cargoVersion)
+	if err != nil {
 		return err
-	} else if p := cargo.ToolchainProblem(v); p != nil {
+	}
+	if p := cargo.ToolchainProblem(v); p != nil {
 		c.Findings = append(c.Findings, release.Finding{Rule: "toolchain", Severity: release.Stop, Summary: p.Summary, Detail: p.Detail, Hint: p.Hint})
 	}
 	return nil
