@@ -426,7 +426,7 @@ func start(ts *testscript.TestScript, s *state, folder string, manners registryt
 	remember(ts, s)
 }
 
-var step = regexp.MustCompile(`\.([a-z_]+)|\[(\d+)\]`)
+var step = regexp.MustCompile(`\.([a-z0-9_]+)|\[(\d+)\]`)
 
 // jsonValue compares one value of a JSON document.
 func jsonValue(ts *testscript.TestScript, neg bool, args []string) {

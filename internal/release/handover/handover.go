@@ -14,6 +14,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -64,7 +65,7 @@ func (d *Document) Encode() ([]byte, error) {
 // Pack packages every crate of a snapshot for every registry that it goes to, and returns the document and where the
 // files lie, by the names that it gives them.
 func Pack(ctx context.Context, w observe.World, s release.Snapshot, progress func(crate, phase string)) (Document, map[string]string, error) {
-	d := Document{Schema: Schema, Repository: s.Repository, Tag: s.Request.Tag, Commit: s.Checkout.Commit, Isolation: s.Checkout.Isolation}
+	d := Document{Schema: Schema, Repository: s.Repository, Tag: s.Request.Tag, Commit: s.Checkout.Commit, Isolation: steady(s.Checkout.Isolation)}
 	if d.Tag == "" && s.Checkout.Tag.Commit != "" {
 		d.Tag = s.Checkout.Tag.Name
 	}
@@ -89,7 +90,7 @@ func Pack(ctx context.Context, w observe.World, s release.Snapshot, progress fun
 		if err != nil {
 			return d, nil, err
 		}
-		d.Toolchain, d.Cargo, d.Isolation, d.Verified = packed.Rustc, packed.Cargo, packed.Isolation, packed.Verified
+		d.Toolchain, d.Cargo, d.Isolation, d.Verified = packed.Rustc, packed.Cargo, steady(packed.Isolation), packed.Verified
 		home := release.BillRegistry{Name: name, Index: observe.IndexOf(s.Checkout, s.Config, name)}
 		for _, p := range packed.Crates {
 			i := slices.IndexFunc(s.Checkout.Crates, func(c release.Crate) bool { return c.Name == p.Name })
@@ -107,6 +108,17 @@ func Pack(ctx context.Context, w observe.World, s release.Snapshot, progress fun
 	d.Crates = bill.Crates
 	slices.SortStableFunc(d.Crates, func(a, b release.BillCrate) int { return at(a.Name) - at(b.Name) }) // in the order of publishing
 	return d, files, nil
+}
+
+var ownUser = regexp.MustCompile(`^user [0-9]+$`)
+
+// steady leaves out of the isolation what is another one each time: the number of the zone's user.
+func steady(isolation []string) []string {
+	out := []string{}
+	for _, line := range isolation {
+		out = append(out, ownUser.ReplaceAllString(line, "a user of its own"))
+	}
+	return out
 }
 
 // Clear returns an error where a folder holds anything that is not of an earlier handover: what lies in it is handed
