@@ -5,6 +5,7 @@ package contract
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tagboat/tagboat/internal/forge"
 )
@@ -177,6 +178,13 @@ func folder(ref, dir, want string) call {
 	}}
 }
 
+func files(ref, want string) call {
+	return call{name: "files of " + ref, want: want, do: func(ctx context.Context, p *peer) (string, error) {
+		list, err := p.as[reader].Tree(ctx, p.id(ref))
+		return texts(list, err, func(e forge.TreeEntry) string { return e.Path })
+	}}
+}
+
 var contentCalls = []call{
 	read("main", "src/lib.rs", "one\ntwo\n"),
 	read("first", "src/lib.rs", "one\n"),
@@ -193,6 +201,17 @@ var contentCalls = []call{
 	folder("main", absent, "not found"),
 	folder("main", "src/lib.rs", "refused"),
 	folder(absent, "", "not found"),
+	files("first", ".github/workflows/ci.yml Cargo.toml src/lib.rs"),
+	files(absent, "not found"),
+	{name: "a file by its id", want: "one\n", do: func(ctx context.Context, p *peer) (string, error) {
+		list, err := p.as[reader].Tree(ctx, p.commits["first"])
+		i := slices.IndexFunc(list, func(e forge.TreeEntry) bool { return e.Path == "src/lib.rs" })
+		if err != nil || i < 0 {
+			return "", err
+		}
+		b, err := p.as[reader].Blob(ctx, list[i].SHA)
+		return string(b), err
+	}},
 	{name: "workflow files", want: ".github/workflows/ci.yml .github/workflows/release.yml", do: func(ctx context.Context, p *peer) (string, error) {
 		list, err := p.as[reader].WorkflowFiles(ctx, "main")
 		return texts(list, err, same)

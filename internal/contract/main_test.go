@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 // must have held each of them against the description.
 var operations = map[string][]string{
 	"Assets":             {"list-assets"},
+	"Blob":               {"get-blob"},
 	"Branch":             {"get-ref"},
 	"Branches":           {"list-refs"},
 	"ChangedFiles":       {"compare"},
@@ -71,6 +72,7 @@ var operations = map[string][]string{
 	"Tag":                {"get-ref", "get-tag"},
 	"TagNames":           {"list-refs"},
 	"TokenEnds":          {"rate-limit"},
+	"Tree":               {"get-tree"},
 	"UpdateComment":      {"update-comment"},
 	"UpdateIssue":        {"update-issue"},
 	"UpdateRelease":      {"update-release", "get-release"},

@@ -115,6 +115,10 @@ func TestAgainstDescription(t *testing.T) {
 			b, err := c.File(ctx, "v1", "dir/a file.toml")
 			return string(b), "hello", err
 		}},
+		{"tree", func(ctx context.Context) (any, any, error) {
+			list, err := c.Tree(ctx, sha)
+			return len(list) > 0, true, err
+		}},
 		{"list", func(ctx context.Context) (any, any, error) {
 			list, err := c.List(ctx, "v1", "lib")
 			return len(list) > 0, true, err

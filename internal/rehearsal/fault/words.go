@@ -42,6 +42,7 @@ var githubOperations = []word{
 	{"compare", "BASE...HEAD", "compare two commits"},
 	{"get-contents", "PATH", "read a file or a folder"},
 	{"get-blob", "SHA", "read a file by its object id"},
+	{"get-tree", "COMMIT", "list the files of a commit"},
 	{"get-rules", "BRANCH", "read the rules of a branch"},
 	{"get-immutable-releases", "", "read whether releases are immutable"},
 	{"list-releases", "", "list releases, drafts included"},
