@@ -30,6 +30,13 @@ func Decide(in Inputs, e Event, cfg config.Config) (Call, error) {
 			c.Args = append(c.Args, "--artifacts="+glob)
 		}
 	}
+	switch {
+	case in.Packages == "":
+	case c.Args[0] == "release" || c.Args[0] == "plan":
+		c.Args = append(c.Args, "--packages="+in.Packages)
+	default:
+		return Call{}, wrongInput("packages", in.Packages, "it is for release and plan, and "+c.Args[0]+" is what the event or the input command asks for")
+	}
 	if c.Args[0] == "release" || c.Args[0] == "reconcile" {
 		if in.Detach {
 			c.Args = append(c.Args, "--detach")
@@ -84,7 +91,8 @@ func fromEvent(in Inputs, e Event, cfg config.Config) (Call, error) {
 		return fromPush(in, e, cfg)
 	case "workflow_dispatch":
 		_, isRelease := release.BranchForm(cfg.Branches.Release).Tag(e.Branch())
-		if e.Tag() == "" && !isRelease {
+		// With packages there is no checkout that says what a release branch is; the command asks the commit.
+		if e.Tag() == "" && !isRelease && in.Packages == "" {
 			return Call{}, &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("%s is no release branch", shown(e.Ref)),
 				Detail: "release branches here look like " + release.BranchForm(cfg.Branches.Release).Of("v0.4.0"),
 				Hint:   "start the workflow on the release branch or on the tag, or give the input tag"}

@@ -59,13 +59,18 @@ func TestDecide(t *testing.T) {
 		"unknown event, tag":   {with(func(in *Inputs) { in.Tag = "v1.0.0" }), Event{Name: "workflow_run", Ref: "refs/heads/main"}, plain, "release --tag=v1.0.0"},
 		"artifacts": {with(func(in *Inputs) { in.Artifacts, in.Deadline, in.Detach = []string{"dist/*", "-x"}, "5h", true }), Event{Name: "workflow_dispatch", Ref: "refs/heads/release/v0.4.0"}, plain,
 			"release --branch=release/v0.4.0 --artifacts=dist/* --artifacts=-x --detach --deadline=5h"},
-		"input wins":      {with(func(in *Inputs) { in.Branch = "release/v1.0.0" }), Event{Name: "push", Ref: "refs/tags/v0.4.0", Commit: sha}, plain, "release --branch=release/v1.0.0"},
-		"command release": {with(func(in *Inputs) { in.Command = "release" }), Event{Name: "push", Ref: "refs/heads/main"}, plain, "release --branch=main"},
-		"command plan":    {with(func(in *Inputs) { in.Command = "plan" }), Event{Name: "push", Ref: "refs/tags/v0.4.0"}, plain, "plan --tag=v0.4.0"},
-		"command check":   {with(func(in *Inputs) { in.Command, in.Artifacts = "check", []string{"x"} }), Event{Name: "push", Ref: "refs/tags/v0.4.0"}, plain, "check"},
-		"command verify":  {with(func(in *Inputs) { in.Command = "verify" }), Event{Name: "release", Ref: "refs/tags/v0.4.0"}, plain, "verify -- v0.4.0"},
-		"verify nothing":  {with(func(in *Inputs) { in.Command = "verify" }), Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "usage the input tag cannot be \"\""},
-		"release nothing": {with(func(in *Inputs) { in.Command = "release" }), Event{Name: "pull_request", Ref: "refs/pull/7/merge"}, plain, "usage the input tag cannot be \"\""},
+		"packages": {with(func(in *Inputs) { in.Packages = "/w/p" }), Event{Name: "workflow_dispatch", Ref: "refs/heads/release/v0.4.0"}, plain, "release --branch=release/v0.4.0 --packages=/w/p"},
+		// What a release branch is says the commit, which only the command reads.
+		"packages, odd branch":   {with(func(in *Inputs) { in.Packages = "/w/p" }), Event{Name: "workflow_dispatch", Ref: "refs/heads/rel-0.4"}, plain, "release --branch=rel-0.4 --packages=/w/p"},
+		"packages, plan":         {with(func(in *Inputs) { in.Packages, in.Command = "/w/p", "plan" }), Event{Name: "push", Ref: "refs/tags/v0.4.0"}, plain, "plan --tag=v0.4.0 --packages=/w/p"},
+		"packages, pull request": {with(func(in *Inputs) { in.Packages = "/w/p" }), Event{Name: "pull_request", Ref: "refs/pull/7/merge"}, plain, "usage the input packages cannot be \"/w/p\""},
+		"input wins":             {with(func(in *Inputs) { in.Branch = "release/v1.0.0" }), Event{Name: "push", Ref: "refs/tags/v0.4.0", Commit: sha}, plain, "release --branch=release/v1.0.0"},
+		"command release":        {with(func(in *Inputs) { in.Command = "release" }), Event{Name: "push", Ref: "refs/heads/main"}, plain, "release --branch=main"},
+		"command plan":           {with(func(in *Inputs) { in.Command = "plan" }), Event{Name: "push", Ref: "refs/tags/v0.4.0"}, plain, "plan --tag=v0.4.0"},
+		"command check":          {with(func(in *Inputs) { in.Command, in.Artifacts = "check", []string{"x"} }), Event{Name: "push", Ref: "refs/tags/v0.4.0"}, plain, "check"},
+		"command verify":         {with(func(in *Inputs) { in.Command = "verify" }), Event{Name: "release", Ref: "refs/tags/v0.4.0"}, plain, "verify -- v0.4.0"},
+		"verify nothing":         {with(func(in *Inputs) { in.Command = "verify" }), Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "usage the input tag cannot be \"\""},
+		"release nothing":        {with(func(in *Inputs) { in.Command = "release" }), Event{Name: "pull_request", Ref: "refs/pull/7/merge"}, plain, "usage the input tag cannot be \"\""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := Decide(tt.in, tt.e, tt.cfg)

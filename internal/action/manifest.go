@@ -94,8 +94,16 @@ func Reference() string {
 		"The image has git, a C toolchain and Rust 1.95.0 through rustup. A workspace's `rust-toolchain.toml` is honoured: where it\n" +
 		"names another toolchain, the step stops and says so, as nothing is installed behind your back. Such a workspace, and crates\n" +
 		"that need more libraries, are released by the program that `uses: tagboat/tagboat/setup@v1` installs, in a job with the\n" +
-		"toolchain of your choice. A second image, `slim`, holds the program alone; it is for jobs that package nothing, and what\n" +
-		"hands packages over to it is still to come.\n\n" +
+		"toolchain of your choice.\n\n" +
+		"## The slim image\n\n" +
+		"`docker://ghcr.io/tagboat/tagboat:vX.Y.Z-slim` holds the program and the roots of trust alone: no shell, no compiler, no cargo,\n" +
+		"no git. A job that uses it packages nothing; it gets the crates from another job, in the input `packages`:\n\n" +
+		"1. A build job without any secret checks the commit out, with the toolchain of its choice, and runs `tagboat package`.\n" +
+		"2. The folder that it fills goes to the release job as an artifact.\n" +
+		"3. The release job has no checkout. It asks GitHub's API for what the commit says, compares the packages with it, file by\n" +
+		"   file, and publishes them.\n\n" +
+		"[examples/slim.yml](../examples/slim.yml) is both jobs. Since this form bypasses action.yml, inputs have no defaults from it: give\n" +
+		"`github-token`. What the comparison proves, and what it cannot, is in the [threat model](threat-model.md).\n\n" +
 		"Code of crates runs in a build zone inside the container: with a user of its own, Landlock and a seccomp filter. GitHub's\n" +
 		"runner gives the container no right to make namespaces; the report says what is closed.\n\n" +
 		"## Exit codes\n\n" +

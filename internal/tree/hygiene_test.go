@@ -39,8 +39,9 @@ type step struct {
 }
 
 var (
-	// pinned is an action by commit, with its version for people; our own is named as its documents name it.
-	pinned = regexp.MustCompile(`^([\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|tagboat/tagboat(/setup)?@v1|docker://\S+@sha256:[0-9a-f]{64})$`)
+	// pinned is an action by commit, with its version for people; our own is named as its documents name it, the slim image
+	// by the tag that its release gives it: an example cannot know a digest that is made after it.
+	pinned = regexp.MustCompile(`^([\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|tagboat/tagboat(/setup)?@v1|docker://ghcr\.io/tagboat/tagboat:v\d+\.\d+\.\d+-slim|docker://\S+@sha256:[0-9a-f]{64})$`)
 	usesOf = regexp.MustCompile(`^\s*(?:- )?uses: *(.*)$`)
 
 	// foreign are the events that run with the repository's own rights on what somebody else has written.
@@ -277,6 +278,10 @@ func TestHygiene(t *testing.T) {
 		{goodWorkflow, checkout, "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1", "not pinned"},
 		{goodWorkflow, checkout, "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7", "not pinned"},
 		{goodWorkflow, checkout, "docker://alpine:3", "not pinned"},
+		{goodWorkflow, checkout, "docker://ghcr.io/tagboat/tagboat:v1.0.0-slim", ""},
+		{goodWorkflow, checkout, "docker://ghcr.io/tagboat/tagboat:v1-slim", "not pinned"},
+		{goodWorkflow, checkout, "docker://ghcr.io/tagboat/tagboat:v1.0.0", "not pinned"},
+		{goodWorkflow, checkout, "docker://ghcr.io/other/tagboat:v1.0.0-slim", "not pinned"},
 		{goodWorkflow, "      contents: write\n    steps:", "      contents: write\n    uses: other/repo/.github/workflows/x.yml@main\n    steps:", "not pinned"},
 		{goodWorkflow, "permissions: {}\n", "", "no permissions at the top"},
 		{goodWorkflow, "permissions: {}\n", "permissions:\n  contents: write\n", "every job may write"},

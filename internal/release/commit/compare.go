@@ -173,8 +173,10 @@ func (x comparison) sameFiles(ctx context.Context, crate *cratefile.File, member
 	err := crate.Each(func(name string, size int64, content io.Reader) error {
 		from := path.Join(dir, name)
 		switch name {
-		case ".cargo_vcs_info.json", "Cargo.toml", "Cargo.lock":
+		case ".cargo_vcs_info.json", "Cargo.toml":
 			return nil
+		case "Cargo.lock":
+			return x.sameLock(ctx, crate, content)
 		case "Cargo.toml.orig":
 			from = member.Manifest
 		}

@@ -86,7 +86,7 @@ func (w workflow) rank(name string) int {
 	for _, j := range w.Jobs {
 		for _, s := range j.Steps {
 			command := fmt.Sprint(s.With["command"])
-			if strings.HasPrefix(s.Uses, "tagboat/tagboat@") && (command == "release" || command == "auto" || command == "<nil>") || strings.Contains(s.Run, "tagboat release") {
+			if (strings.HasPrefix(s.Uses, "tagboat/tagboat@") || strings.HasPrefix(s.Uses, "docker://ghcr.io/tagboat/tagboat")) && (command == "release" || command == "auto" || command == "<nil>") || strings.Contains(s.Run, "tagboat release") {
 				return 2
 			}
 		}
