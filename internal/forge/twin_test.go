@@ -3,6 +3,7 @@ package forge_test
 import (
 	"errors"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -50,13 +51,6 @@ func TestAgainstTwin(t *testing.T) {
 	if got, err := c.WorkflowChanges(ctx, "main", "dev"); err != nil || len(got) != 1 {
 		t.Errorf("got changes %q, %v, want new.yml", got, err)
 	}
-	if files, err := c.Tree(ctx, base); err != nil || len(files) != 2 || files[1].Path != "Cargo.toml" || files[1].Mode != "100644" {
-		t.Errorf("got files %+v, %v, want the workflow and Cargo.toml", files, err)
-	} else if text, err := c.Blob(ctx, files[1].SHA); err != nil || string(text) != "[package]\n" {
-		t.Errorf("got blob %q, %v", text, err)
-	}
-	_, err = c.Tree(ctx, strings.Repeat("0", 40))
-	wantClass(t, err, forge.NotFound)
 	if err := c.CreateBranch(ctx, "release/v1", base); err != nil {
 		t.Fatal(err)
 	}
@@ -99,5 +93,58 @@ func TestAgainstTwin(t *testing.T) {
 	}
 	if runs, err := c.Runs(ctx, "release.yml", "release/v1", time.Now().Add(-time.Minute)); err != nil || len(runs) != 1 || runs[0].ID != run.ID {
 		t.Errorf("got %+v, %v", runs, err)
+	}
+}
+
+// The files of a commit, listed and read by their ids.
+func TestTree(t *testing.T) {
+	ctx := t.Context()
+	store := gitstore.NewMemory()
+	base, err := store.AddCommit("first", map[string]string{"Cargo.toml": "[package]\n", ".github/workflows/release.yml": workflow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	twin, err := githubtwin.New(githubtwin.Config{Owner: "o", Repo: "r", Refs: store, Tokens: map[string]githubtwin.Permissions{"t": {"contents": "read", "metadata": "read"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer twin.Close()
+	srv := httptest.NewServer(twin.Handler())
+	defer srv.Close()
+	c := client(t, forge.Options{APIURL: srv.URL})
+	files, err := c.Tree(ctx, base)
+	if err != nil || len(files) != 2 || files[1].Path != "Cargo.toml" || files[1].Mode != "100644" {
+		t.Fatalf("got files %+v, %v, want the workflow and Cargo.toml", files, err)
+	}
+	if text, err := c.Blob(ctx, files[1].SHA); err != nil || string(text) != "[package]\n" {
+		t.Errorf("got blob %q, %v", text, err)
+	}
+	_, err = c.Tree(ctx, strings.Repeat("0", 40))
+	wantClass(t, err, forge.NotFound)
+	_, err = c.Blob(ctx, strings.Repeat("0", 40))
+	wantClass(t, err, forge.NotFound)
+}
+
+// A content that is not the one that was asked for, and a list that was cut off, are noticed.
+func TestTreeLies(t *testing.T) {
+	answers := map[string]string{
+		"/repos/o/r/git/trees/cut":                        `{"sha": "x", "tree": [{"path": "a", "mode": "100644", "type": "blob", "sha": "1"}, {"path": "d", "mode": "040000", "type": "tree", "sha": "2"}], "truncated": true}`,
+		"/repos/o/r/git/trees/nothing":                    `{"sha": "x", "tree": [{"path": "", "type": "blob"}]}`,
+		"/repos/o/r/git/blobs/" + strings.Repeat("1", 40): `{"sha": "x", "encoding": "base64", "content": "b3RoZXI="}`,
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, answers[r.URL.Path])
+	}))
+	defer srv.Close()
+	c := client(t, forge.Options{APIURL: srv.URL})
+	if files, err := c.Tree(t.Context(), "cut"); !errors.Is(err, forge.ErrTruncated) || len(files) != 1 {
+		t.Errorf("a list that was cut off: %+v, %v", files, err)
+	}
+	if _, err := c.Tree(t.Context(), "nothing"); err == nil {
+		t.Error("an entry without a path was taken")
+	}
+	if b, err := c.Blob(t.Context(), strings.Repeat("1", 40)); err == nil {
+		t.Errorf("another content was taken: %q", b)
 	}
 }

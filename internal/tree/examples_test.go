@@ -49,6 +49,13 @@ func TestExamplesAreRecognised(t *testing.T) {
 	for _, f := range source.LintWorkflow(file("release.yml")) {
 		t.Errorf("examples/release.yml:%d: %s", f.Line, f.Summary)
 	}
+	w, findings = source.FindWorkflow([]source.WorkflowFile{file("check.yml"), file("slim.yml"), file("tag.yml")}, "")
+	if w.File != "slim.yml" || !w.Dispatch || len(findings) > 0 {
+		t.Errorf("with slim.yml the release workflow is %+v, %v", w, findings)
+	}
+	for _, f := range source.LintWorkflow(file("slim.yml")) {
+		t.Errorf("examples/slim.yml:%d: %s", f.Line, f.Summary)
+	}
 	if w, findings := source.FindWorkflow([]source.WorkflowFile{file("check.yml"), file("combined.yml")}, ""); w.File != "" || len(findings) > 0 {
 		t.Errorf("with combined.yml the release workflow is %+v, %v", w, findings)
 	}

@@ -36,6 +36,8 @@ var rooms = []room{
 	{"internal/release/dispatch", []string{"internal/converge", "internal/forge", "internal/problem"}, "a workflow is started and followed, whatever it builds"},
 	{"internal/release/draft", []string{"internal/release/observe", "internal/converge", "internal/forge", "internal/problem"}, "a draft is filled with files, whatever they are"},
 	{"internal/release/ship", join(leaves, []string{"internal/release", "internal/release/observe", "internal/release/artifact", "internal/release/dispatch", "internal/release/draft", "internal/converge", "internal/forge", "internal/registry", "internal/registry/kind", "internal/cargo/pack"}), "the ship zone starts no program: of cargo it knows what packaging hands over"},
+	{"internal/release/handover", []string{"internal/release", "internal/release/observe", "internal/registry", "internal/registry/cratefile", "internal/problem"}, "packages are handed over as files, whatever they are compared with"},
+	{"internal/release/commit", join(leaves, []string{"internal/release", "internal/release/observe", "internal/release/handover", "internal/release/source", "internal/forge", "internal/registry/cratefile", "internal/cargo", "internal/cargo/manifest", "internal/cargo/outline", "internal/cargo/pack"}), "a commit is read over the API: no git, no build zone"},
 	{"internal/release/...", join(leaves, adapters, []string{"internal/release/...", "internal/converge"}), "a line of business uses adapters and knows no edge"},
 	{"internal/care", join(leaves, []string{"internal/forge", "internal/registry", "internal/release", "internal/notice"}), "a token is watched and renewed, whatever is released with it"},
 	{"internal/notice", []string{"internal/forge"}, "one text is kept current, whatever it says"},

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/handover"
 )
 
 // described are the types whose fields docs/json.md lists, with the folders that hold them.
@@ -25,6 +26,7 @@ var described = []struct {
 }{
 	{"internal/release", []string{"Report", "ReportStep", "ReportProblem", "ReportToken", "ReportNotice", "Finding", "Crate", "Bill", "BillCrate", "BillRegistry", "BillArtifact", "BillRelaxed",
 		"Snapshot", "Request", "Checkout", "Tag", "Changelog", "Workflow", "Remote", "Issue", "Release", "Asset", "Ledger", "Registry", "Access", "IndexState", "Forecast", "Artifact"}},
+	{"internal/release/handover", []string{"Document"}},
 	{"internal/release/prove", []string{"Proof"}},
 	{"internal/cli", []string{"settings"}},
 	{"internal/render", []string{"TokenSource"}},
@@ -140,7 +142,7 @@ func jsonType(typ string) string {
 
 // TestJSONExamples holds that the examples of docs/json.md are documents of their schema.
 func TestJSONExamples(t *testing.T) {
-	schemas := map[string]reflect.Type{release.ReportSchema: reflect.TypeFor[release.Report](), release.BillSchema: reflect.TypeFor[release.Bill](), release.SnapshotSchema: reflect.TypeFor[release.Snapshot]()}
+	schemas := map[string]reflect.Type{release.ReportSchema: reflect.TypeFor[release.Report](), release.BillSchema: reflect.TypeFor[release.Bill](), release.SnapshotSchema: reflect.TypeFor[release.Snapshot](), handover.Schema: reflect.TypeFor[handover.Document]()}
 	seen := map[string]bool{}
 	for _, part := range strings.Split(read(t, "docs/json.md"), "```json\n")[1:] {
 		text, _, _ := strings.Cut(part, "```")
@@ -160,7 +162,7 @@ func TestJSONExamples(t *testing.T) {
 			t.Errorf("%s: %v", head.Schema, err)
 		}
 	}
-	for _, want := range []string{release.ReportSchema, release.BillSchema, release.SnapshotSchema, "tagboat.config/v1", "tagboat.storm/v1"} {
+	for _, want := range []string{release.ReportSchema, release.BillSchema, release.SnapshotSchema, handover.Schema, "tagboat.config/v1", "tagboat.storm/v1"} {
 		if !seen[want] {
 			t.Errorf("docs/json.md has no example of %s", want)
 		}

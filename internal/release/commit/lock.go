@@ -56,8 +56,10 @@ func (x comparison) sameLock(ctx context.Context, crate *cratefile.File, content
 	var unknown []string
 	loose := !x.config.Package.Locked
 	for _, p := range ours {
-		i := slices.IndexFunc(theirs, func(q locked) bool { return q.Name == p.Name && q.Version == p.Version && (q.Source == p.Source || q.Source == "") })
-		if _, member := x.workspace.Member(p.Name); member && p.Source != "" && x.sibling(p) == nil {
+		i := slices.IndexFunc(theirs, func(q locked) bool {
+			return q.Name == p.Name && q.Version == p.Version && (q.Source == p.Source || q.Source == "")
+		})
+		if _, member := x.workspace.Member(p.Name); member && p.Source != "" && len(x.siblings(p)) == 0 {
 			loose = true
 		}
 		switch {
@@ -65,8 +67,8 @@ func (x comparison) sameLock(ctx context.Context, crate *cratefile.File, content
 		case i < 0:
 			unknown = append(unknown, p.Name+" "+p.Version)
 		case theirs[i].Source == "":
-			if c := x.sibling(p); c != nil && c.SHA256 != p.Checksum {
-				return differs("the lock file of "+crate.Name+" names another "+p.Name, fmt.Sprintf("lock file  %s\npackage    %s", p.Checksum, c.SHA256))
+			if sums := x.siblings(p); len(sums) > 0 && !slices.Contains(sums, p.Checksum) {
+				return differs("the lock file of "+crate.Name+" names another "+p.Name, fmt.Sprintf("lock file  %s\npackage    %s", p.Checksum, strings.Join(sums, " ")))
 			}
 		case theirs[i].Checksum != p.Checksum:
 			return differs("the lock file of "+crate.Name+" names another "+p.Name, fmt.Sprintf("package  %s\ncommit   %s", p.Checksum, theirs[i].Checksum))
@@ -83,17 +85,13 @@ func (x comparison) sameLock(ctx context.Context, crate *cratefile.File, content
 	return nil
 }
 
-// sibling is the handed-over crate that a lock file means, nil where there is none or several.
-func (x comparison) sibling(p locked) *release.BillCrate {
-	var found *release.BillCrate
-	for i, c := range x.packages.Crates {
-		if c.Name != p.Name || c.Version != p.Version {
-			continue
+// siblings are the checksums of the handed-over crates that a lock file can mean: one for each registry that needs bytes of
+// its own.
+func (x comparison) siblings(p locked) (sums []string) {
+	for _, c := range x.packages.Crates {
+		if c.Name == p.Name && c.Version == p.Version {
+			sums = append(sums, c.SHA256)
 		}
-		if found != nil {
-			return nil // other bytes for another registry
-		}
-		found = &x.packages.Crates[i]
 	}
-	return found
+	return sums
 }
