@@ -72,6 +72,13 @@ func ours(t *testing.T, image string) string {
 	if err := os.WriteFile(filepath.Join(dir, "action.yml"), []byte(switched), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	// Beside it, an action that installs the program of the slim image, as the setup action does that of a release.
+	if err := os.CopyFS(filepath.Join(dir, "setup"), os.DirFS("testdata/actions/setup")); err != nil {
+		t.Fatal(err)
+	}
+	if err := shell(t.Context(), `export DOCKER_HOST="unix://$1"; c=$(docker create "$2"); docker cp "$c:/tagboat" "$3"; docker rm "$c" >/dev/null`, docker.socket, slimImage, filepath.Join(dir, "setup")); err != nil {
+		t.Fatal(err)
+	}
 	return dir
 }
 
@@ -110,9 +117,15 @@ func (w *world) run(ctx context.Context, t *testing.T, clone, workflow, event st
 		t.Fatal(err)
 	}
 	for _, m := range uses.FindAllStringSubmatch(string(flow), -1) {
+		if name, ok := strings.CutPrefix(m[1], "docker://"); ok {
+			if _, err := docker.do(ctx, "tag", slimImage, name); err != nil {
+				t.Fatal(err)
+			}
+		}
 		switch name, _, _ := strings.Cut(m[1], "@"); name {
-		case "tagboat/tagboat":
-			args = append(args, "--local-repository", m[1]+"="+ours(t, fullImage))
+		case "tagboat/tagboat", "tagboat/tagboat/setup":
+			_, ref, _ := strings.Cut(m[1], "@")
+			args = append(args, "--local-repository", "tagboat/tagboat@"+ref+"="+ours(t, fullImage))
 		case "actions/upload-artifact":
 			args = append(args, "--local-repository", m[1]+"="+filepath.Join(stand, "upload"))
 		case "actions/download-artifact":
@@ -144,14 +157,21 @@ func outputsIn(log string) map[string]string {
 }
 
 // From a pushed tag to published crates and a public release, by two of the examples as they are: the first workflow
-// dispatches the second, which builds, hands over artifacts, and releases.
+// dispatches the second, which hands over artifacts from job to job, and releases. In release.yml these are what people
+// download, in slim.yml the packaged crates.
 func TestTagToRelease(t *testing.T) {
+	for workflow, artifact := range map[string]string{"release.yml": "trace_dump-x86_64-unknown-linux-gnu.tar.gz", "slim.yml": "hyperlight-common-0.4.0.crate"} {
+		t.Run(strings.TrimSuffix(workflow, ".yml"), func(t *testing.T) { tagToRelease(t, workflow, artifact) })
+	}
+}
+
+func tagToRelease(t *testing.T, workflow, artifact string) {
 	var w *world
 	var second struct {
 		log string
 		err error
 	}
-	w = startWorld(t, "hyperlight", []string{"tag.yml", "release.yml"}, func(ctx context.Context, d githubtwin.Dispatch) string {
+	w = startWorld(t, "hyperlight", []string{"tag.yml", workflow}, func(ctx context.Context, d githubtwin.Dispatch) string {
 		second.log, second.err = w.run(ctx, t, w.clone(t, d.Ref), d.Workflow, "workflow_dispatch", map[string]any{"ref": "refs/heads/" + d.Ref})
 		if second.err != nil {
 			return "failure"
@@ -171,13 +191,14 @@ func TestTagToRelease(t *testing.T) {
 	if last["outcome"] != "released" || last["version"] != "0.4.0" || last["branch"] != "release/v0.4.0" || strings.Count(last["crates"], `"sha256"`) != 9 {
 		t.Errorf("the second workflow's outputs are %q\n%s", last, second.log)
 	}
+	if handed := strings.Contains(second.log, "9 crates that another job packaged"); handed != (workflow == "slim.yml") {
+		t.Errorf("another job packaged: %t\n%s", handed, second.log)
+	}
 	if n := len(w.crates.Accepted()); n != 9 {
 		t.Errorf("crates.io accepted %d uploads, want 9", n)
 	}
 	rel := w.GitHub.Releases()
-	if len(rel) != 1 || rel[0].Draft || !slices.ContainsFunc(rel[0].Assets, func(a githubtwin.Asset) bool {
-		return a.Name == "trace_dump-x86_64-unknown-linux-gnu.tar.gz"
-	}) {
+	if len(rel) != 1 || rel[0].Draft || !slices.ContainsFunc(rel[0].Assets, func(a githubtwin.Asset) bool { return a.Name == artifact }) {
 		t.Errorf("the release is not public with its artifact: %+v", rel)
 	}
 }
@@ -239,8 +260,8 @@ func TestExamples(t *testing.T) {
 	})
 	t.Run("tokens.yml", tokensExample)
 	names, err := filepath.Glob(filepath.Join(root, "examples", "*.yml"))
-	if err != nil || len(names) != 6 { // with those of TestTagToRelease
-		t.Errorf("%d examples, want 6: run the new one here", len(names))
+	if err != nil || len(names) != 7 { // with those of TestTagToRelease
+		t.Errorf("%d examples, want 7: run the new one here", len(names))
 	}
 }
 
