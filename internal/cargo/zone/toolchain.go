@@ -27,25 +27,23 @@ type Toolchain struct {
 // rust-toolchain.toml, whose path key names a program.
 func findToolchain(c Config) (Toolchain, error) {
 	env := lookup(c.Environ)
-	home := rustupHome(env)
-	installed := installedToolchains(home)
 	if c.Toolchain != "" {
-		if name := matchToolchain(installed, c.Toolchain); name != "" {
+		if home, name := c.installed(c.Toolchain); name != "" {
 			return resolved(home, name)
 		}
 		return Toolchain{}, &problem.Error{
 			Kind:    problem.Failed,
 			Summary: "the Rust toolchain " + c.Toolchain + " is not installed",
-			Detail:  "installed: " + listOr(installed, "none"),
+			Detail:  "installed: " + listOr(installedToolchains(rustupHome(env)), "none"),
 			Hint:    "rustup toolchain install " + c.Toolchain,
 		}
 	}
 	wanted := channelOf(c.Checkout)
-	if name := matchToolchain(installed, wanted); name != "" {
+	if home, name := c.installed(wanted); name != "" {
 		return resolved(home, name)
 	}
-	for _, want := range []string{env["RUSTUP_TOOLCHAIN"], defaultToolchain(home)} {
-		if name := matchToolchain(installed, want); name != "" {
+	for _, want := range []string{env["RUSTUP_TOOLCHAIN"], defaultToolchain(rustupHome(env))} {
+		if home, name := c.installed(want); name != "" {
 			t, err := resolved(home, name)
 			t.Wanted = wanted
 			return t, err
@@ -54,6 +52,36 @@ func findToolchain(c Config) (Toolchain, error) {
 	t := systemToolchain(env["PATH"])
 	t.Wanted = wanted
 	return t, nil
+}
+
+// installed finds the installed toolchain for a channel or a full name, and the folder that rustup calls its home; ""
+// is none.
+func (c Config) installed(want string) (home, name string) {
+	for _, home := range []string{rustupHome(lookup(c.Environ)), c.Toolchains} {
+		if home == "" {
+			continue
+		}
+		if name := matchToolchain(installedToolchains(home), want); name != "" {
+			return home, name
+		}
+	}
+	return "", ""
+}
+
+// Missing returns the channel that the configuration or the checkout asks for and that is not installed, "" where there
+// is none such.
+func Missing(c Config) string {
+	if c.Environ == nil {
+		c.Environ = os.Environ()
+	}
+	wanted := c.Toolchain
+	if wanted == "" {
+		wanted = channelOf(c.Checkout)
+	}
+	if _, name := c.installed(wanted); name != "" {
+		return ""
+	}
+	return wanted
 }
 
 // resolved follows the link that `rustup toolchain link` makes.

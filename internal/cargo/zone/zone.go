@@ -56,6 +56,8 @@ type Config struct {
 	// Toolchain is the rustup toolchain or channel to use ("1.95.0", "stable"); it must be installed. "" takes the
 	// channel that Checkout names if it is installed, else the default one.
 	Toolchain string
+	// Toolchains is a folder like rustup's own, in which a toolchain is looked for, too; "" is none.
+	Toolchains string
 	// Checkout is a folder whose rust-toolchain.toml or rust-toolchain may name a channel; "" is none. Nothing in
 	// that file is run and its path key is not obeyed.
 	Checkout string

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tagboat/tagboat/internal/cargo"
 	"github.com/tagboat/tagboat/internal/cargo/pack"
+	"github.com/tagboat/tagboat/internal/cargo/rustup"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/git"
@@ -38,6 +39,10 @@ type Repository struct {
 	// ReadOnly: nothing will be packaged. The commit is then read without a clone of it, and what was made for reading is
 	// removed while the caller goes on.
 	ReadOnly bool
+	// Toolchains is a folder where a toolchain that had to be installed is kept for later runs; "" keeps none.
+	Toolchains string
+	// Say tells a person what takes long before there is a plan. May be nil.
+	Say func(sentence string)
 
 	publishing sync.Mutex // one cargo publish at a time
 
@@ -219,7 +224,11 @@ func (r *Repository) open(ctx context.Context, c *release.Checkout) error {
 	if r.config.Package.Isolation == "require" {
 		demand = zone.Require
 	}
-	z, err := zone.New(zone.Config{Dir: r.Scratch, Toolchain: r.config.Package.Toolchain, Checkout: r.files, Mounts: r.config.Package.Mounts, Env: r.config.Package.Env, Demand: demand})
+	at := zone.Config{Dir: r.Scratch, Toolchain: r.config.Package.Toolchain, Toolchains: r.Toolchains, Checkout: r.files, Mounts: r.config.Package.Mounts, Env: r.config.Package.Env, Demand: demand}
+	if err := r.install(ctx, &at); err != nil {
+		return err
+	}
+	z, err := zone.New(at)
 	if err != nil {
 		return err
 	}
@@ -229,7 +238,7 @@ func (r *Repository) open(ctx context.Context, c *release.Checkout) error {
 	isolated(c, z.Isolation())
 	if wanted := z.Toolchain().Wanted; wanted != "" {
 		c.Findings = append(c.Findings, release.Finding{Rule: "toolchain", Severity: release.Stop, Summary: fmt.Sprintf("the repository asks for toolchain %s, which is not installed", wanted),
-			Detail: "another toolchain packages other bytes", Hint: "rustup toolchain install " + wanted})
+			Detail: "another toolchain packages other bytes", Hint: notInstalled(wanted)})
 	}
 	run := func(ctx context.Context, dir string, argv ...string) ([]byte, error) {
 		out, err := z.Run(ctx, zone.Command{Dir: dir, Argv: argv})
@@ -252,6 +261,33 @@ func (r *Repository) open(ctx context.Context, c *release.Checkout) error {
 		return err
 	}
 	return packagedWith(c, strings.TrimSpace(string(version)))
+}
+
+// notInstalled says what to do about a toolchain that is missing and was not installed.
+func notInstalled(channel string) string {
+	hint := "rustup toolchain install " + channel
+	if !rustup.Pinned(channel) {
+		hint += "; where rustup is there, Tagboat installs a toolchain that is pinned, such as 1.95.0 or nightly-2026-01-31"
+	}
+	return hint
+}
+
+// install brings a pinned toolchain that the commit asks for and this machine lacks, where rustup is there to do so.
+func (r *Repository) install(ctx context.Context, at *zone.Config) error {
+	channel := zone.Missing(*at)
+	if channel == "" || !rustup.Possible(channel, os.Environ()) {
+		return nil // the rules stop where it is missing all the same
+	}
+	if at.Toolchains == "" {
+		at.Toolchains = filepath.Join(r.Scratch, "toolchains")
+	}
+	say := func(text string) {
+		if r.Say != nil {
+			r.Say(text)
+		}
+	}
+	say(fmt.Sprintf("The commit asks for Rust %s, which is not here: rustup installs it into %s.", channel, at.Toolchains))
+	return rustup.Install{Channel: channel, Checkout: r.files, Home: at.Toolchains, Scratch: r.Scratch, Environ: os.Environ()}.Run(ctx)
 }
 
 // Circumstances enters how another job says that it packaged, and judges that as if this one had.

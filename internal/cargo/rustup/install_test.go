@@ -1,0 +1,193 @@
+//go:build e2e
+
+package rustup_test
+
+import (
+	"archive/tar"
+	"bufio"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/tagboat/tagboat/internal/cargo/rustup"
+	"github.com/tagboat/tagboat/internal/cargo/zone"
+	"github.com/tagboat/tagboat/internal/problem"
+)
+
+func TestMain(m *testing.M) {
+	zone.Main()
+	os.Exit(m.Run())
+}
+
+func sysroot(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("rustc", "--print", "sysroot").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+const triple = "x86_64-unknown-linux-gnu"
+
+// component packs a component of this machine's toolchain as Rust's own servers have it, by the list of its files that
+// rustup keeps.
+func component(t *testing.T, root, name, to string) (sum string) {
+	t.Helper()
+	list, err := os.ReadFile(filepath.Join(root, "lib/rustlib", "manifest-"+name+"-"+triple))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	hash := sha256.New()
+	out := bufio.NewWriterSize(io.MultiWriter(f, hash), 1<<20)
+	zw, err := gzip.NewWriterLevel(out, gzip.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tw := tar.NewWriter(zw)
+	top, inner := name+"-"+triple, name+"-"+triple
+	add := func(path string, mode, size int64, content io.Reader) {
+		if err := tw.WriteHeader(&tar.Header{Name: top + "/" + path, Mode: mode, Size: size}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(tw, content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := func(path, content string) { add(path, 0o644, int64(len(content)), strings.NewReader(content)) }
+	text("rust-installer-version", "3\n")
+	text("components", inner+"\n")
+	text(inner+"/manifest.in", string(list))
+	for line := range strings.Lines(string(list)) {
+		path, isFile := strings.CutPrefix(strings.TrimSpace(line), "file:")
+		if !isFile {
+			t.Fatalf("%s: a line %q", name, line)
+		}
+		src, err := os.Open(filepath.Join(root, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := src.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(inner+"/"+path, int64(info.Mode().Perm()), info.Size(), src)
+		src.Close()
+	}
+	if err := errors.Join(tw.Close(), zw.Close(), out.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// serve is a server of Rust's releases: this machine's toolchain by the manifest that Rust's own server gave for it, in
+// which the addresses and checksums of what was packed anew are changed.
+func serve(t *testing.T, version string) *httptest.Server {
+	t.Helper()
+	root, dir := sysroot(t), t.TempDir()
+	manifest, err := os.ReadFile(filepath.Join(root, "lib/rustlib/multirust-channel-manifest.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	t.Cleanup(srv.Close)
+	if err := os.Mkdir(filepath.Join(dir, "dist"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := string(manifest)
+	for _, name := range []string{"cargo", "rustc", "rust-std"} {
+		file := name + "-" + version + "-" + triple + ".tar.gz"
+		sum := component(t, root, name, filepath.Join(dir, "dist", file))
+		section := regexp.MustCompile(`(?ms)^\[pkg\.` + name + `\.target\.` + triple + `\]\n.*?(?:\n\n|\z)`)
+		if !section.MatchString(text) {
+			t.Fatalf("the manifest has no %s", name)
+		}
+		text = section.ReplaceAllString(text, fmt.Sprintf("[pkg.%s.target.%s]\navailable = true\nurl = %q\nhash = %q\n\n", name, triple, srv.URL+"/dist/"+file, sum))
+	}
+	sum := sha256.Sum256([]byte(text))
+	for name, content := range map[string]string{"channel-rust-" + version + ".toml": text, "channel-rust-" + version + ".toml.sha256": hex.EncodeToString(sum[:]) + "  channel-rust-" + version + ".toml\n"} {
+		if err := os.WriteFile(filepath.Join(dir, "dist", name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return srv
+}
+
+// The real rustup installs a real toolchain in a zone; a zone that is asked for it afterwards has it, and it works there.
+func TestInstall(t *testing.T) {
+	out, err := exec.Command("rustc", "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := strings.Fields(string(out))[1]
+	srv := serve(t, version)
+	empty, scratch, home, checkout := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "kept"), t.TempDir()
+	environ := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + empty, "RUSTUP_HOME=" + empty, "RUSTUP_DIST_SERVER=" + srv.URL, "SOME_TOKEN=canary"}
+	if err := os.WriteFile(filepath.Join(checkout, "rust-toolchain.toml"), []byte("[toolchain]\nchannel = \""+version+"\"\ncomponents = [\"--evil\"]\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wanted := zone.Config{Checkout: checkout, Environ: environ, Toolchains: home}
+	if got := zone.Missing(wanted); got != version {
+		t.Fatalf("missing %q, want %q", got, version)
+	}
+	var said []string
+	install := rustup.Install{Channel: version, Checkout: checkout, Home: home, Scratch: scratch, Environ: environ, Line: func(line string) { said = append(said, line) }}
+	for range 2 { // once more is no harm
+		if err := install.Run(t.Context()); err != nil {
+			t.Fatalf("%v\n%s", err, strings.Join(said, "\n"))
+		}
+	}
+	if got := zone.Missing(wanted); got != "" {
+		t.Errorf("%s is still missing", got)
+	}
+	entries, err := os.ReadDir(filepath.Join(home, "toolchains"))
+	if err != nil || len(entries) != 1 {
+		t.Errorf("kept %v, %v", entries, err)
+	}
+	z, err := zone.New(wanted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	if z.Toolchain().Wanted != "" || z.Toolchain().Name != version+"-"+triple {
+		t.Errorf("the zone has %+v", z.Toolchain())
+	}
+	ran, err := z.Run(t.Context(), zone.Command{Argv: []string{"cargo", "--version"}})
+	if err != nil || ran.Err() != nil || !strings.HasPrefix(string(ran.Stdout), "cargo "+version) {
+		t.Errorf("cargo in the zone: %s, %v, %v", ran.Stdout, err, ran.Err())
+	}
+	// Neither half a download nor a server that is not there leaves anything behind.
+	srv.Close()
+	bad := install
+	bad.Home = filepath.Join(t.TempDir(), "none")
+	err = bad.Run(t.Context())
+	var p *problem.Error
+	if !errors.As(err, &p) || !strings.Contains(p.Summary, "cannot be installed") {
+		t.Errorf("without a server: %v", err)
+	}
+	if _, err := os.Stat(bad.Home); err == nil {
+		t.Error("a failed installation left something")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := bad.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a run that was ended: %v", err)
+	}
+}
