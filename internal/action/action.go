@@ -89,6 +89,12 @@ func (s *step) decide() (in Inputs, e Event, c Call, err error) {
 	if !filepath.IsLocal(in.Directory) {
 		return in, e, c, wrongInput("working-directory", in.Directory, "it is a folder within the workspace")
 	}
+	if in.Toolchain != "" {
+		if !filepath.IsLocal(in.Toolchain) {
+			return in, e, c, wrongInput("toolchain-cache", in.Toolchain, "it is a folder within the workspace")
+		}
+		in.Toolchain = filepath.Join(s.workspace(), in.Toolchain)
+	}
 	if in.Packages != "" {
 		if !filepath.IsLocal(in.Packages) {
 			return in, e, c, wrongInput("packages", in.Packages, "it is a folder within the workspace")

@@ -30,6 +30,9 @@ func Decide(in Inputs, e Event, cfg config.Config) (Call, error) {
 			c.Args = append(c.Args, "--artifacts="+glob)
 		}
 	}
+	if in.Toolchain != "" && c.Args[0] != "rolling" && c.Args[0] != "verify" { // which build nothing
+		c.Args = append(c.Args, "--toolchain-cache="+in.Toolchain)
+	}
 	switch {
 	case in.Packages == "":
 	case c.Args[0] == "release" || c.Args[0] == "plan":

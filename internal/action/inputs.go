@@ -17,6 +17,7 @@ type Inputs struct {
 	Branch    string   `input:"branch" doc:"The release branch. Default: the branch that the workflow runs on."`
 	Artifacts []string `input:"artifacts" doc:"Files and folders that become assets of the release, as globs, one on each line."`
 	Packages  string   `input:"packages" doc:"For release and plan: the folder that tagboat package has filled in another job, relative to working-directory. Neither a checkout nor the full image is needed then."`
+	Toolchain string   `input:"toolchain-cache" doc:"A folder, relative to the workspace, in which a toolchain that rust-toolchain.toml pins and that had to be installed is kept for later steps. Who can write it decides what is published."`
 	Detach    bool     `input:"detach" default:"false" doc:"true: end as soon as the release workflow has started, without following it to its end."`
 	Deadline  string   `input:"deadline" default:"5h30m" doc:"End as waiting rather than run longer than this; the next run goes on from there. The default leaves half an hour of the 6 hours that GitHub gives a job: give less where timeout-minutes is less."`
 	Since     string   `input:"since" default:"168h" doc:"For reconcile: how old a tag without a finished release may be."`

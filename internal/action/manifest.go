@@ -91,10 +91,11 @@ func Reference() string {
 		"[registries](registries.md). Every variable that is named like a secret, or in `token_env`, is masked in the log, in plain, as JSON and as base64, and is taken\n" +
 		"out of the environment before anything else happens: no program that Tagboat starts can see it.\n\n" +
 		"## Toolchain and images\n\n" +
-		"The image has git, a C toolchain and Rust 1.95.0 through rustup. A workspace's `rust-toolchain.toml` is honoured: where it\n" +
-		"names another toolchain, the step stops and says so, as nothing is installed behind your back. Such a workspace, and crates\n" +
-		"that need more libraries, are released by the program that `uses: tagboat/tagboat/setup@v1` installs, in a job with the\n" +
-		"toolchain of your choice.\n\n" +
+		"The image has git, a C toolchain and Rust 1.95.0 through rustup. Where a workspace's `rust-toolchain.toml` pins another\n" +
+		"toolchain, a version with all three numbers or a channel with a date, rustup installs it before anything is packaged, in a\n" +
+		"build zone of its own, and the log says so; `toolchain-cache` keeps it. One that is not pinned stops the step: it would\n" +
+		"package other bytes tomorrow. Crates that need more libraries are released by the program that\n" +
+		"`uses: tagboat/tagboat/setup@v1` installs, in a job of your choice.\n\n" +
 		"## The slim image\n\n" +
 		"`docker://ghcr.io/tagboat/tagboat:vX.Y.Z-slim` holds the program and the roots of trust alone: no shell, no compiler, no cargo,\n" +
 		"no git. A job that uses it packages nothing; it gets the crates from another job, in the input `packages`:\n\n" +

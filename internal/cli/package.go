@@ -43,6 +43,7 @@ same toolchain, gives the same bytes.`,
 	f.StringVar(&t.repository, "repository", a.env["GITHUB_REPOSITORY"], "owner/name on GitHub, for the document (default: GITHUB_REPOSITORY, else the remote origin)")
 	f.StringVar(&out, "out", "", "the folder for the packages, which holds nothing else")
 	cmd.MarkFlagRequired("out")
+	a.toolchainFlag(cmd, &t.toolchains)
 	return cmd
 }
 
@@ -67,7 +68,7 @@ func (a *app) pack(ctx context.Context, t target, out string) error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	src := &source.Repository{Repo: repo, Scratch: scratch}
+	src := &source.Repository{Repo: repo, Scratch: scratch, Toolchains: a.toolchains(t.toolchains), Say: a.sayOn}
 	defer src.Close()
 	s := release.Snapshot{Schema: release.SnapshotSchema, TakenAt: time.Now().UTC().Truncate(time.Second), Repository: a.slug(ctx, repo, t),
 		Request: release.Request{Tag: t.tag, Branch: t.branch, Commit: t.commit, Half: release.Both}}

@@ -18,15 +18,16 @@ import (
 )
 
 type rehearsalFlags struct {
-	tags      []string
-	faults    []string
-	artifacts []string
-	lag       time.Duration
-	keep      bool
-	storm     int
-	seed      uint64
-	trace     bool
-	summary   string
+	tags       []string
+	faults     []string
+	artifacts  []string
+	lag        time.Duration
+	keep       bool
+	storm      int
+	seed       uint64
+	trace      bool
+	summary    string
+	toolchains string
 }
 
 func (a *app) rehearseCommand() *cobra.Command {
@@ -65,6 +66,7 @@ A PATH that is no git repository but a folder with a Cargo.toml is rehearsed fro
 	fl.IntVar(&f.storm, "storm", 0, "instead: so many whole releases under a virtual clock, with random faults and restarts")
 	fl.Uint64Var(&f.seed, "seed", 1, "with --storm: the first seed; the same seed replays the same storm")
 	fl.BoolVar(&f.trace, "trace", false, "with --storm: print what happens in the first seed")
+	a.toolchainFlag(cmd, &f.toolchains)
 	fl.StringVar(&f.summary, "summary", a.env["GITHUB_STEP_SUMMARY"], "append the report as Markdown to this file")
 	return cmd
 }
@@ -82,7 +84,7 @@ func (a *app) rehearse(ctx context.Context, path string, f rehearsalFlags) error
 	if path, err = repositoryAt(ctx, path, dir); err != nil {
 		return err
 	}
-	stage, err := rehearsal.Build(ctx, rehearsal.Config{Path: path, Tags: f.tags, Dir: dir, Faults: set, Lag: f.lag})
+	stage, err := rehearsal.Build(ctx, rehearsal.Config{Path: path, Tags: f.tags, Dir: dir, Faults: set, Lag: f.lag, Toolchains: a.toolchains(f.toolchains), Say: a.sayOn})
 	if err != nil {
 		return notRepository(err, path)
 	}

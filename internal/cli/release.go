@@ -37,6 +37,7 @@ type target struct {
 	uploadURL   string
 	artifacts   []string
 	packages    string
+	toolchains  string
 	detach      bool
 	deadline    time.Duration
 	summary     string
@@ -52,6 +53,7 @@ func (a *app) targetFlags(cmd *cobra.Command, t *target) {
 	f.StringVar(&t.apiURL, "api-url", a.env["GITHUB_API_URL"], "GitHub's API (default: GITHUB_API_URL, else https://api.github.com)")
 	f.StringVar(&t.uploadURL, "upload-url", "", "where GitHub takes release assets (default: follows from the API)")
 	f.StringArrayVar(&t.artifacts, "artifacts", nil, "files and folders that become assets, as a glob; may be repeated")
+	a.toolchainFlag(cmd, &t.toolchains)
 }
 
 var commitSHA = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
@@ -77,6 +79,29 @@ func (t target) request() (release.Request, error) {
 func (a *app) packagesFlag(cmd *cobra.Command, t *target) {
 	cmd.Flags().StringVar(&t.packages, "packages", "", "take the .crate files from this folder, which `tagboat package` has filled, instead of packaging; neither git nor cargo is needed")
 }
+
+func (a *app) toolchainFlag(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "toolchain-cache", "", "keep a toolchain that rust-toolchain.toml pins and that had to be installed in this folder, for later runs (default: a folder of RUNNER_TOOL_CACHE, where that is set; else nothing is kept)")
+}
+
+// toolchains is where installed toolchains are kept, "" where nowhere.
+func (a *app) toolchains(dir string) string {
+	if dir == "" {
+		tools := a.env["RUNNER_TOOL_CACHE"] // a container has the variable, and not the folder
+		if info, err := os.Stat(tools); tools == "" || err != nil || !info.IsDir() {
+			return ""
+		}
+		dir = filepath.Join(tools, "tagboat")
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return dir
+	}
+	return abs
+}
+
+// sayOn says a sentence of unknown origin.
+func (a *app) sayOn(sentence string) { a.say("%s", sentence) }
 
 // scratch makes a folder for a run.
 func (a *app) scratch() (string, error) {
@@ -104,7 +129,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	if err != nil {
 		return w, nil, err
 	}
-	src := &source.Repository{Repo: repo, Scratch: scratch, Stands: map[string]string{}, ReadOnly: t.readOnly}
+	src := &source.Repository{Repo: repo, Scratch: scratch, Stands: map[string]string{}, ReadOnly: t.readOnly, Toolchains: a.toolchains(t.toolchains), Say: a.sayOn}
 	var gates []func()
 	clean := func() {
 		for _, stop := range gates {
@@ -438,6 +463,7 @@ workflow, toolchain, isolation. GitHub and the registries are not asked. Without
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.check(cmd.Context(), t) },
 	}
 	cmd.Flags().StringVar(&t.tag, "tag", "", "check against this tag, which must exist here")
+	a.toolchainFlag(cmd, &t.toolchains)
 	return cmd
 }
 
@@ -451,7 +477,7 @@ func (a *app) check(ctx context.Context, t target) error {
 		return &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err}
 	}
 	defer os.RemoveAll(scratch)
-	src := &source.Repository{Repo: repo, Scratch: scratch, ReadOnly: true}
+	src := &source.Repository{Repo: repo, Scratch: scratch, ReadOnly: true, Toolchains: a.toolchains(t.toolchains), Say: a.sayOn}
 	defer src.Close()
 	s := release.Snapshot{Schema: release.SnapshotSchema, TakenAt: time.Now().UTC().Truncate(time.Second), Request: release.Request{Tag: t.tag, Half: release.Both}}
 	if s.Checkout, s.Config, err = src.Checkout(ctx, s.Request, nil); err != nil {

@@ -24,7 +24,7 @@ It is for a workflow that runs on pushes to the development branch, and needs en
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.rolling(cmd.Context(), t) },
 	}
 	a.targetFlags(cmd, &t)
-	for _, name := range []string{"tag", "commit", "branch"} {
+	for _, name := range []string{"tag", "commit", "branch", "toolchain-cache"} {
 		cmd.Flags().MarkHidden(name)
 	}
 	cmd.Flags().StringVar(&t.summary, "summary", a.env["GITHUB_STEP_SUMMARY"], "append the report as Markdown to this file")

@@ -40,6 +40,9 @@ type Config struct {
 	Faults *fault.Set                      // nil: nothing goes wrong
 	Lag    time.Duration                   // of every index
 	Wrap   func(http.Handler) http.Handler // around every server, for measurements; may be nil
+	// Toolchains keeps toolchains that had to be installed; "" is a folder in Dir. Say tells a person of it; may be nil.
+	Toolchains string
+	Say        func(sentence string)
 }
 
 // Stage is the embedded world, with its servers running.
@@ -150,10 +153,18 @@ func (s *Stage) readHead(ctx context.Context) error {
 		return fmt.Errorf("make folder for the rehearsal: %w", err)
 	}
 	defer os.RemoveAll(scratch)
-	source := &source.Repository{Repo: s.Bare, Scratch: scratch}
+	source := &source.Repository{Repo: s.Bare, Scratch: scratch, Toolchains: s.toolchains(), Say: s.Config.Say}
 	defer source.Close()
 	s.Source, s.Release, err = source.Checkout(ctx, release.Request{}, nil)
 	return err
+}
+
+// toolchains is where all runs of the rehearsal find a toolchain that the first one installed.
+func (s *Stage) toolchains() string {
+	if s.Config.Toolchains != "" {
+		return s.Config.Toolchains
+	}
+	return filepath.Join(s.Config.Dir, "toolchains")
 }
 
 // makeTags decides which tags are rehearsed and makes those that do not exist yet, annotated, at the user's HEAD.
@@ -316,7 +327,7 @@ func (s *Stage) World(ctx context.Context, scratch string) (w observe.World, end
 	if err != nil {
 		return w, nil, err
 	}
-	source := &source.Repository{Repo: repo, Scratch: scratch, Stands: map[string]string{}}
+	source := &source.Repository{Repo: repo, Scratch: scratch, Stands: map[string]string{}, Toolchains: s.toolchains(), Say: s.Config.Say}
 	w = observe.World{Source: source, Forge: client, Scratch: scratch, WorkingDir: s.Config.Path, Poll: 20 * time.Millisecond}
 	names := make([]string, 0, len(s.Feeds))
 	for name := range s.Feeds {
