@@ -167,11 +167,39 @@ func (s *step) call(ctx context.Context, in Inputs, c Call) result {
 	s.runner.quietly(func() {
 		code = cli.Main(ctx, args, s.childEnv(), cli.Streams{In: strings.NewReader(""), Out: &out, Err: s.runner.out})
 	})
+	if err := s.giveAll(in.Toolchain); err != nil {
+		s.say("The folder for toolchains is not of whom the workspace belongs to: %v", err)
+	}
 	res := result{document: out.Bytes(), code: code}
 	if err := json.Unmarshal(out.Bytes(), &res.report); err != nil {
 		res.document, res.report = nil, release.ErrorReport(c.Args[0], fmt.Errorf("the command left no report: %w", err))
 	}
 	return res
+}
+
+// giveAll makes a folder of the workspace, if it is there, belong to whoever owns that, with all that is in it.
+func (s *step) giveAll(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	root, err := os.OpenRoot(s.workspace())
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	rel, err := filepath.Rel(s.workspace(), dir)
+	if err != nil {
+		return err
+	}
+	return fs.WalkDir(root.FS(), filepath.ToSlash(rel), func(name string, _ fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return s.giveAway(root, filepath.FromSlash(name))
+	})
 }
 
 // childEnv is the environment of the command: that of the step without what only a runner's step has.

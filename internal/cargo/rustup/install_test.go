@@ -20,15 +20,33 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/cargo/rustup"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
+	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/rehearsal/sample"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/source"
 )
+
+// packed is the folder of the packed components, which take a while, and their checksums.
+var packed = struct {
+	dir  string
+	sums map[string]string
+}{sums: map[string]string{}}
 
 func TestMain(m *testing.M) {
 	zone.Main()
-	os.Exit(m.Run())
+	var err error
+	if packed.dir, err = os.MkdirTemp("", "components-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(packed.dir)
+	os.Exit(code)
 }
 
 func sysroot(t *testing.T) string {
@@ -45,6 +63,18 @@ const triple = "x86_64-unknown-linux-gnu"
 // component packs a component of this machine's toolchain as Rust's own servers have it, by the list of its files that
 // rustup keeps.
 func component(t *testing.T, root, name, to string) (sum string) {
+	t.Helper()
+	kept := filepath.Join(packed.dir, name)
+	if packed.sums[name] == "" {
+		packed.sums[name] = packComponent(t, root, name, kept)
+	}
+	if err := os.Link(kept, to); err != nil {
+		t.Fatal(err)
+	}
+	return packed.sums[name]
+}
+
+func packComponent(t *testing.T, root, name, to string) (sum string) {
 	t.Helper()
 	list, err := os.ReadFile(filepath.Join(root, "lib/rustlib", "manifest-"+name+"-"+triple))
 	if err != nil {
@@ -130,6 +160,58 @@ func serve(t *testing.T, version string) *httptest.Server {
 	return srv
 }
 
+// A release of a commit that pins a toolchain that is missing has it installed, tells so once, and a later run finds it where
+// it was kept.
+func TestCheckoutInstalls(t *testing.T) {
+	out, err := exec.Command("rustc", "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := strings.Fields(string(out))[1]
+	srv := serve(t, version)
+	work, empty, kept := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "kept")
+	for name, value := range map[string]string{"RUSTUP_HOME": empty, "RUSTUP_DIST_SERVER": srv.URL, "RUSTUP_TOOLCHAIN": ""} {
+		t.Setenv(name, value)
+	}
+	files := map[string]string{"Cargo.toml": "[package]\nname = \"pinned\"\nversion = \"0.1.0\"\nedition = \"2021\"\n", "src/lib.rs": "//! pinned\n", "Cargo.lock": "version = 4\n\n[[package]]\nname = \"pinned\"\nversion = \"0.1.0\"\n",
+		"rust-toolchain.toml": "[toolchain]\nchannel = \"" + version + "\"\n"}
+	for name, text := range files {
+		name = filepath.Join(work, "w", name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	staged := filepath.Join(work, "repo")
+	if err := sample.Stage(t.Context(), filepath.Join(work, "w"), staged); err != nil {
+		t.Fatal(err)
+	}
+	repo, err := git.Open(t.Context(), staged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for run, want := range []int{1, 0} {
+		var said []string
+		src := &source.Repository{Repo: repo, Scratch: t.TempDir(), Toolchains: kept, Say: func(text string) { said = append(said, text) }}
+		c, _, err := src.Checkout(t.Context(), release.Request{}, nil)
+		src.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(c.Toolchain, "cargo "+version) || len(said) != want {
+			t.Errorf("run %d: %s, said %q", run, c.Toolchain, said)
+		}
+		for _, f := range c.Findings {
+			if f.Rule == "toolchain" {
+				t.Errorf("run %d: %s", run, f.Summary)
+			}
+		}
+		srv.Close() // the second run asks nobody
+	}
+}
+
 // The real rustup installs a real toolchain in a zone; a zone that is asked for it afterwards has it, and it works there.
 func TestInstall(t *testing.T) {
 	out, err := exec.Command("rustc", "--version").Output()
@@ -150,9 +232,11 @@ func TestInstall(t *testing.T) {
 	var said []string
 	install := rustup.Install{Channel: version, Checkout: checkout, Home: home, Scratch: scratch, Environ: environ, Line: func(line string) { said = append(said, line) }}
 	for range 2 { // once more is no harm
+		began := time.Now()
 		if err := install.Run(t.Context()); err != nil {
 			t.Fatalf("%v\n%s", err, strings.Join(said, "\n"))
 		}
+		t.Logf("installed in %s", time.Since(began).Round(100*time.Millisecond))
 	}
 	if got := zone.Missing(wanted); got != "" {
 		t.Errorf("%s is still missing", got)
