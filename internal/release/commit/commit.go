@@ -243,13 +243,20 @@ func load(ctx context.Context, files *tree, dir string) (*cargo.Workspace, error
 	if err != nil {
 		return nil, err
 	}
-	return cargo.Load(ctx, func(ctx context.Context, dir string, _ ...string) ([]byte, error) {
-		text, err := outline.Metadata(filepath.ToSlash(dir), view{files, read}, registries)
-		if err != nil {
-			return nil, err
-		}
-		return text, mentionMembers(ctx, files, dir, text)
-	}, dir)
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, fmt.Errorf("load workspace: %w", err)
+	}
+	text, err := outline.Metadata(filepath.ToSlash(dir), view{files, read}, registries)
+	if err == nil {
+		err = mentionMembers(ctx, files, dir, text)
+	}
+	if err != nil && len(problem.All(err)) == 0 && ctx.Err() == nil {
+		err = &problem.Error{Kind: problem.Stopped, Summary: "the workspace of the commit cannot be read without cargo", Err: err, Hint: "release it without --packages, from a checkout"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return cargo.Load(ctx, func(context.Context, string, ...string) ([]byte, error) { return text, nil }, dir)
 }
 
 // maxManifests is how many manifests are read before it is known which ones are needed.
