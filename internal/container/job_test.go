@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -171,6 +173,52 @@ func TestRunnerContract(t *testing.T) {
 		if report := j.file(t, "workspace/tagboat-report.json"); !strings.Contains(report, `"tagboat.report/v1"`) {
 			t.Errorf("the report is\n%s", report)
 		}
+	}
+	if n := len(w.crates.Accepted()); n != 1 {
+		t.Errorf("crates.io accepted %d uploads, want 1", n)
+	}
+}
+
+// A toolchain that the workspace pins and the image lacks is installed in the container, with the rights that the runner
+// gives it, and the release is made with it. The folder where it is kept is the workspace owner's.
+func TestToolchainInContainer(t *testing.T) {
+	const pinned = "nightly-2026-01-31" // what it is called by the server; it is this machine's own
+	sysroot, err := output(exec.CommandContext(t.Context(), "rustc", "--print", "sysroot"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dist, err := outside.NewDist(strings.TrimSpace(sysroot), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(dist.Dir)))
+	defer server.Close()
+	if err := dist.Offer(pinned, server.URL); err != nil {
+		t.Fatal(err)
+	}
+	w := startWorld(t, "cloud", nil, nil)
+	if err := os.WriteFile(filepath.Join(w.Checkout, "rust-toolchain.toml"), []byte("[toolchain]\nchannel = \""+pinned+"\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"add", "rust-toolchain.toml"}, {"commit", "-q", "-m", "pin"}} {
+		if err := w.Git(t.Context(), args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Push(t.Context(), "refs/heads/main"); err != nil {
+		t.Fatal(err)
+	}
+	w.pushTag(t, "v53.0")
+	j := w.newJob(t.Context(), t, fullImage, "v53.0", map[string]string{"RUSTUP_DIST_SERVER": server.URL, "INPUT_TOOLCHAIN-CACHE": "kept", "RUNNER_TOOL_CACHE": "/opt/hostedtoolcache"})
+	j.must(t, 0)
+	if !strings.Contains(j.out.String(), "The commit asks for Rust "+pinned+", which is not here: rustup installs it into /github/workspace/kept.") {
+		t.Errorf("nothing is said of it:\n%s", j.out.String())
+	}
+	if _, err := os.Stat(filepath.Join(j.dir, "workspace/kept/toolchains", pinned+"-"+dist.Triple, "bin/cargo")); err != nil {
+		t.Error(err)
+	}
+	if left := j.left(t); len(left) > 0 {
+		t.Errorf("left behind or owned by another: %q", left[:min(len(left), 20)])
 	}
 	if n := len(w.crates.Accepted()); n != 1 {
 		t.Errorf("crates.io accepted %d uploads, want 1", n)

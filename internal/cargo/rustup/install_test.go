@@ -3,25 +3,19 @@
 package rustup_test
 
 import (
-	"archive/tar"
-	"bufio"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/acceptance/outside"
 	"github.com/tagboat/tagboat/internal/cargo/rustup"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/git"
@@ -31,131 +25,39 @@ import (
 	"github.com/tagboat/tagboat/internal/release/source"
 )
 
-// packed is the folder of the packed components, which take a while, and their checksums.
-var packed = struct {
-	dir  string
-	sums map[string]string
-}{sums: map[string]string{}}
+// dist is a server of Rust's releases with this machine's toolchain, packed once.
+var dist *outside.Dist
 
 func TestMain(m *testing.M) {
 	zone.Main()
-	var err error
-	if packed.dir, err = os.MkdirTemp("", "components-"); err != nil {
+	code, err := func() (int, error) {
+		out, err := exec.Command("rustc", "--print", "sysroot").Output()
+		if err != nil {
+			return 1, err
+		}
+		dir, err := os.MkdirTemp("", "dist-")
+		if err != nil {
+			return 1, err
+		}
+		defer os.RemoveAll(dir)
+		if dist, err = outside.NewDist(strings.TrimSpace(string(out)), dir); err != nil {
+			return 1, err
+		}
+		return m.Run(), nil
+	}()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
 	}
-	code := m.Run()
-	os.RemoveAll(packed.dir)
 	os.Exit(code)
 }
 
-func sysroot(t *testing.T) string {
-	t.Helper()
-	out, err := exec.Command("rustc", "--print", "sysroot").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-const triple = "x86_64-unknown-linux-gnu"
-
-// component packs a component of this machine's toolchain as Rust's own servers have it, by the list of its files that
-// rustup keeps.
-func component(t *testing.T, root, name, to string) (sum string) {
-	t.Helper()
-	kept := filepath.Join(packed.dir, name)
-	if packed.sums[name] == "" {
-		packed.sums[name] = packComponent(t, root, name, kept)
-	}
-	if err := os.Link(kept, to); err != nil {
-		t.Fatal(err)
-	}
-	return packed.sums[name]
-}
-
-func packComponent(t *testing.T, root, name, to string) (sum string) {
-	t.Helper()
-	list, err := os.ReadFile(filepath.Join(root, "lib/rustlib", "manifest-"+name+"-"+triple))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Create(to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	hash := sha256.New()
-	out := bufio.NewWriterSize(io.MultiWriter(f, hash), 1<<20)
-	zw, err := gzip.NewWriterLevel(out, gzip.BestSpeed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tw := tar.NewWriter(zw)
-	top, inner := name+"-"+triple, name+"-"+triple
-	add := func(path string, mode, size int64, content io.Reader) {
-		if err := tw.WriteHeader(&tar.Header{Name: top + "/" + path, Mode: mode, Size: size}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.Copy(tw, content); err != nil {
-			t.Fatal(err)
-		}
-	}
-	text := func(path, content string) { add(path, 0o644, int64(len(content)), strings.NewReader(content)) }
-	text("rust-installer-version", "3\n")
-	text("components", inner+"\n")
-	text(inner+"/manifest.in", string(list))
-	for line := range strings.Lines(string(list)) {
-		path, isFile := strings.CutPrefix(strings.TrimSpace(line), "file:")
-		if !isFile {
-			t.Fatalf("%s: a line %q", name, line)
-		}
-		src, err := os.Open(filepath.Join(root, path))
-		if err != nil {
-			t.Fatal(err)
-		}
-		info, err := src.Stat()
-		if err != nil {
-			t.Fatal(err)
-		}
-		add(inner+"/"+path, int64(info.Mode().Perm()), info.Size(), src)
-		src.Close()
-	}
-	if err := errors.Join(tw.Close(), zw.Close(), out.Flush()); err != nil {
-		t.Fatal(err)
-	}
-	return hex.EncodeToString(hash.Sum(nil))
-}
-
-// serve is a server of Rust's releases: this machine's toolchain by the manifest that Rust's own server gave for it, in
-// which the addresses and checksums of what was packed anew are changed.
+// serve starts the server with that version.
 func serve(t *testing.T, version string) *httptest.Server {
 	t.Helper()
-	root, dir := sysroot(t), t.TempDir()
-	manifest, err := os.ReadFile(filepath.Join(root, "lib/rustlib/multirust-channel-manifest.toml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	srv := httptest.NewServer(http.FileServer(http.Dir(dist.Dir)))
 	t.Cleanup(srv.Close)
-	if err := os.Mkdir(filepath.Join(dir, "dist"), 0o755); err != nil {
+	if err := dist.Offer(version, srv.URL); err != nil {
 		t.Fatal(err)
-	}
-	text := string(manifest)
-	for _, name := range []string{"cargo", "rustc", "rust-std"} {
-		file := name + "-" + version + "-" + triple + ".tar.gz"
-		sum := component(t, root, name, filepath.Join(dir, "dist", file))
-		section := regexp.MustCompile(`(?ms)^\[pkg\.` + name + `\.target\.` + triple + `\]\n.*?(?:\n\n|\z)`)
-		if !section.MatchString(text) {
-			t.Fatalf("the manifest has no %s", name)
-		}
-		text = section.ReplaceAllString(text, fmt.Sprintf("[pkg.%s.target.%s]\navailable = true\nurl = %q\nhash = %q\n\n", name, triple, srv.URL+"/dist/"+file, sum))
-	}
-	sum := sha256.Sum256([]byte(text))
-	for name, content := range map[string]string{"channel-rust-" + version + ".toml": text, "channel-rust-" + version + ".toml.sha256": hex.EncodeToString(sum[:]) + "  channel-rust-" + version + ".toml\n"} {
-		if err := os.WriteFile(filepath.Join(dir, "dist", name), []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return srv
 }
@@ -250,7 +152,7 @@ func TestInstall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer z.Close()
-	if z.Toolchain().Wanted != "" || z.Toolchain().Name != version+"-"+triple {
+	if z.Toolchain().Wanted != "" || z.Toolchain().Name != version+"-"+dist.Triple {
 		t.Errorf("the zone has %+v", z.Toolchain())
 	}
 	ran, err := z.Run(t.Context(), zone.Command{Argv: []string{"cargo", "--version"}})
