@@ -96,6 +96,8 @@ func Reference() string {
 		"build zone of its own, and the log says so; `toolchain-cache` keeps it. One that is not pinned stops the step: it would\n" +
 		"package other bytes tomorrow. Crates that need more libraries are released by the program that\n" +
 		"`uses: tagboat/tagboat/setup@v1` installs, in a job of your choice.\n\n" +
+		"Code of crates runs in a build zone inside the container: with a user of its own, Landlock and a seccomp filter. GitHub's\n" +
+		"runner gives the container no right to make namespaces; the report says what is closed.\n\n" +
 		"## The slim image\n\n" +
 		"`docker://ghcr.io/tagboat/tagboat:vX.Y.Z-slim` holds the program and the roots of trust alone: no shell, no compiler, no cargo,\n" +
 		"no git. A job that uses it packages nothing; it gets the crates from another job, in the input `packages`:\n\n" +
@@ -105,8 +107,6 @@ func Reference() string {
 		"   file, and publishes them.\n\n" +
 		"[examples/slim.yml](../examples/slim.yml) is both jobs. Since this form bypasses action.yml, inputs have no defaults from it: give\n" +
 		"`github-token`. What the comparison proves, and what it cannot, is in the [threat model](threat-model.md).\n\n" +
-		"Code of crates runs in a build zone inside the container: with a user of its own, Landlock and a seccomp filter. GitHub's\n" +
-		"runner gives the container no right to make namespaces; the report says what is closed.\n\n" +
 		"## Exit codes\n\n" +
 		"The step is green only where what was asked for is reached. `waiting` is red, too: the release is not finished. A scheduled\n" +
 		"run with the same workflow goes on with it. The codes are those of the [command line](commands.md).\n")
