@@ -202,7 +202,11 @@ func (o *outline) entry(dir, key string, value any) entry {
 		return e
 	}
 	if t["workspace"] == true && o.top.Workspace != nil {
-		e = o.entry("", key, o.top.Workspace.Dependencies[key])
+		inherited := o.top.Workspace.Dependencies[key]
+		if fromWorkspace(inherited) { // cargo refuses one that inherits from itself
+			return e
+		}
+		e = o.entry("", key, inherited)
 		e.optional = t["optional"] == true
 		return e
 	}

@@ -132,14 +132,19 @@ func (o *outline) members() ([]string, error) {
 	if o.top.Workspace == nil {
 		return queue, nil
 	}
+	if n := max(len(o.top.Workspace.Members), len(o.top.Workspace.Exclude)); n > maxMembers {
+		return nil, fmt.Errorf("read workspace: it names %d members, more than %d", n, maxMembers)
+	}
 	for _, pattern := range o.top.Workspace.Members {
 		queue = append(queue, o.matches(path.Clean(pattern))...)
 	}
+	seen := map[string]bool{}
 	for ; len(queue) > 0; queue = queue[1:] {
 		dir := queue[0]
-		if slices.Contains(dirs, dir) || o.excluded(dir) {
+		if seen[dir] || o.excluded(dir) {
 			continue
 		}
+		seen[dir] = true
 		m, err := o.manifest(dir)
 		if err != nil {
 			return nil, err
@@ -176,18 +181,33 @@ func (o *outline) matches(pattern string) []string {
 	return out
 }
 
-// fits matches a path with a pattern, part by part; "**" stands for any number of parts.
+// fits matches a path with a pattern, part by part; "**" stands for any number of parts. What a later "**" can take an
+// earlier one need not, so there is one way back at most.
 func fits(pattern, parts []string) bool {
-	switch {
-	case len(pattern) == 0:
-		return len(parts) == 0
-	case pattern[0] == "**":
-		return fits(pattern[1:], parts) || len(parts) > 0 && fits(pattern, parts[1:])
-	case len(parts) == 0:
-		return false
+	p, back, from := 0, -1, 0
+	for i := 0; i < len(parts); {
+		if p < len(pattern) && pattern[p] == "**" {
+			back, from = p, i
+			p++
+			continue
+		}
+		if p < len(pattern) {
+			if ok, err := path.Match(pattern[p], parts[i]); ok && err == nil {
+				p++
+				i++
+				continue
+			}
+		}
+		if back < 0 {
+			return false
+		}
+		from++
+		p, i = back+1, from
 	}
-	ok, err := path.Match(pattern[0], parts[0])
-	return ok && err == nil && fits(pattern[1:], parts[1:])
+	for p < len(pattern) && pattern[p] == "**" {
+		p++
+	}
+	return p == len(pattern)
 }
 
 // excluded reports whether a folder is left out: below an entry of `exclude`, and below no entry of `members`.

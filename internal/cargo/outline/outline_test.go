@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -135,6 +136,52 @@ func TestCases(t *testing.T) {
 				t.Fatal("no Cargo.toml")
 			}
 			same(t, dir)
+		})
+	}
+}
+
+// What nobody would write must end soon all the same, and with an error where there is no workspace to be seen.
+func TestHostile(t *testing.T) {
+	deep := strings.Repeat("a/", 200) + "a"
+	const member = "[package]\nname = \"a\"\nversion = \"0.1.0\"\n"
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string // of the error; "" for none
+	}{
+		"no manifest":        {map[string]string{"README": ""}, "no such file"},
+		"no TOML":            {map[string]string{"Cargo.toml": "[["}, "the manifest cannot be read"},
+		"another type":       {map[string]string{"Cargo.toml": "package = 1\n"}, "the manifest cannot be read"},
+		"no name":            {map[string]string{"Cargo.toml": "[package]\nversion = \"1.0.0\"\n"}, "the package has no name"},
+		"no requirement":     {map[string]string{"Cargo.toml": member + "[dependencies]\nb = \"not one\"\n"}, "the dependency b cannot be read"},
+		"unknown registry":   {map[string]string{"Cargo.toml": member + "[dependencies]\nb = { version = \"1\", registry = \"nowhere\" }\n"}, "no index is known"},
+		"missing member":     {map[string]string{"Cargo.toml": "[workspace]\nmembers = [\"gone\"]\n"}, "no such file"},
+		"many stars":         {map[string]string{"Cargo.toml": "[workspace]\nmembers = [\"" + strings.Repeat("**/", 60) + "b\"]\n", deep + "/Cargo.toml": member}, ""},
+		"many members":       {map[string]string{"Cargo.toml": "[workspace]\nmembers = [" + strings.Repeat("\"a\", ", 3000) + "]\n"}, "it names 3000 members"},
+		"inherits itself":    {map[string]string{"Cargo.toml": member + "[workspace]\n[workspace.dependencies]\nb = { workspace = true }\n[dependencies]\nb = { workspace = true }\n"}, ""},
+		"needs itself":       {map[string]string{"Cargo.toml": member + "[workspace]\n[dependencies]\na = { path = \".\" }\n"}, ""},
+		"path out":           {map[string]string{"Cargo.toml": member + "[workspace]\n[dependencies]\nb = { path = \"../../etc\" }\n"}, ""},
+		"member out":         {map[string]string{"Cargo.toml": "[workspace]\nmembers = [\"../out\"]\n"}, "no such file"},
+		"a table for a name": {map[string]string{"Cargo.toml": "[package]\nname = { a = 1 }\n"}, "the package has no name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for name, text := range c.files {
+				name = filepath.Join(dir, name)
+				if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			began := time.Now()
+			_, err := outline.Metadata(dir, folder{dir}, nil)
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+			if d := time.Since(began); d > 3*time.Second {
+				t.Errorf("it took %s", d)
+			}
 		})
 	}
 }
