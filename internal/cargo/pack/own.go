@@ -57,13 +57,23 @@ func (p *packer) unowned(file, detail string) error {
 // strays are the lines, by manifest, where a wanted crate states the version of a sibling that goes to the same registry,
 // and no registry.
 func (p *packer) strays() map[string][]int {
+	return strays(p.workspace, p.req.Crates, p.req.Registry)
+}
+
+// Owned returns a manifest of a workspace, by its path, as packages have it that find their siblings in the registry that
+// they go to: see Request.Own. crates are all that go there.
+func Owned(w *cargo.Workspace, crates []string, registry, file string, text []byte) ([]byte, error) {
+	return nameRegistry(text, strays(w, crates, registry)[file], registry)
+}
+
+func strays(w *cargo.Workspace, crates []string, registry string) map[string][]int {
 	out := map[string][]int{}
 	var homes []string
-	for _, m := range p.workspace.Publishable(p.req.Registry) {
+	for _, m := range w.Publishable(registry) {
 		homes = append(homes, m.Name)
 	}
-	for _, m := range p.workspace.Members {
-		if !slices.Contains(p.req.Crates, m.Name) {
+	for _, m := range w.Members {
+		if !slices.Contains(crates, m.Name) {
 			continue
 		}
 		for _, d := range m.Dependencies {

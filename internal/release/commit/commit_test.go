@@ -187,6 +187,37 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// Crates that find their siblings in their own registry have a manifest there that is not the commit's, and bytes of its
+// own.
+func TestOwnSiblings(t *testing.T) {
+	crate := func(name, rest string) string {
+		return "[package]\nname = \"" + name + "\"\nversion = \"0.1.0\"\nedition = \"2021\"\nlicense = \"MIT\"\ndescription = \"d\"\nrepository = \"https://example.invalid\"\npublish = [\"crates-io\", \"feed\"]\n" + rest
+	}
+	start := filepath.Join(t.TempDir(), "harbour")
+	write(t, start, map[string]string{
+		"Cargo.toml": "[workspace]\nresolver = \"2\"\nmembers = [\"a\", \"b\"]\n", ".cargo/config.toml": "[registries.feed]\nindex = \"sparse+https://feed.example.invalid/index/\"\n",
+		"tagboat.toml": "[registries.feed]\nindex = \"sparse+https://feed.example.invalid/index/\"\nown_siblings = true\n",
+		"a/Cargo.toml": crate("a-x", ""), "a/src/lib.rs": "//! a\n", "b/Cargo.toml": crate("b-x", "\n[dependencies]\na-x = { path = \"../a\", version = \"0.1\" }\n"), "b/src/lib.rs": "//! b\n",
+		"Cargo.lock": "version = 4\n\n[[package]]\nname = \"a-x\"\nversion = \"0.1.0\"\n\n[[package]]\nname = \"b-x\"\nversion = \"0.1.0\"\ndependencies = [\n \"a-x\",\n]\n",
+	})
+	p := pack(t, start, "v0.1.0", nil)
+	src, _, err := p.receive(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums := map[string]bool{}
+	for _, home := range []string{"crates-io", "feed"} {
+		r, err := src.Package(t.Context(), observe.PackageOrder{Registry: registry.Registry{Name: home}, Crates: []string{"b-x"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums[r.Crates[0].SHA256] = true
+	}
+	if len(sums) != 2 {
+		t.Errorf("b-x has %d kinds of bytes, want 2: the sample does not show anything", len(sums))
+	}
+}
+
 // A submodule's files are not in the repository: what is not compared is said.
 func TestSubmodule(t *testing.T) {
 	module := filepath.Join(t.TempDir(), "module")

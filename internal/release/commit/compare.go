@@ -1,6 +1,7 @@
 package commit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/cargo"
+	"github.com/tagboat/tagboat/internal/cargo/pack"
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/registry/cratefile"
@@ -39,14 +41,57 @@ func (x comparison) run(ctx context.Context) error {
 		if crate.Version != member.Version {
 			return differs("another version of "+c.Name, fmt.Sprintf("package   %s\n%s  %s", crate.Version, member.Manifest, member.Version))
 		}
-		if err := sameManifest(crate.Manifest, member); err != nil {
+		own := x.own(c)
+		if crate.VCS.Dirty && own == "" {
+			return differs(c.Name+" was packaged with uncommitted changes", ".cargo_vcs_info.json says so")
+		}
+		if err := sameManifest(crate.Manifest, x.owned(member, own)); err != nil {
 			return err
 		}
-		if err := x.sameFiles(ctx, crate, member); err != nil {
+		if err := x.sameFiles(ctx, crate, member, own); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// own is the registry in which these bytes of a crate find their siblings though the manifest does not say so: cargo then
+// packages a manifest that is not the commit's, and says that it is dirty.
+func (x comparison) own(c release.BillCrate) string {
+	for _, r := range c.Registries {
+		if r.Name != cargo.CratesIO && x.config.Registries[r.Name].OwnSiblings {
+			return r.Name
+		}
+	}
+	return ""
+}
+
+// bound are the crates that go to a registry.
+func (x comparison) bound(registry string) (names []string) {
+	for _, c := range x.checkout.Crates {
+		if slices.Contains(c.Registries, registry) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// owned is a member with the registry of its own siblings, as its packages for that registry have it.
+func (x comparison) owned(member cargo.Package, own string) cargo.Package {
+	if own == "" {
+		return member
+	}
+	var homes []string
+	for _, m := range x.workspace.Publishable(own) {
+		homes = append(homes, m.Name)
+	}
+	member.Dependencies = slices.Clone(member.Dependencies)
+	for i, d := range member.Dependencies {
+		if d.Path != "" && d.HasVersion && d.Registry == "" && slices.Contains(homes, d.Name) {
+			member.Dependencies[i].Registry = observe.IndexOf(*x.checkout, x.config, own)
+		}
+	}
+	return member
 }
 
 // sameCrates compares which crates go where.
@@ -161,7 +206,7 @@ func (d dependency) String() string {
 
 // sameFiles holds every file of a package against the file of the commit, by git's id of its content. Three are cargo's
 // own: the manifest, whose original is in the package, too; the lock file; and where it came from.
-func (x comparison) sameFiles(ctx context.Context, crate *cratefile.File, member cargo.Package) error {
+func (x comparison) sameFiles(ctx context.Context, crate *cratefile.File, member cargo.Package, own string) error {
 	dir := member.Dir()
 	if at := strings.TrimSuffix(crate.VCS.Path, "/"); at != dir && !(at == "" && dir == ".") {
 		return differs("another place of "+crate.Name, fmt.Sprintf("package  %s\ncommit   %s", at, dir))
@@ -178,6 +223,9 @@ func (x comparison) sameFiles(ctx context.Context, crate *cratefile.File, member
 		case "Cargo.lock":
 			return x.sameLock(ctx, crate, content)
 		case "Cargo.toml.orig":
+			if own != "" {
+				return x.sameOriginal(ctx, member, own, content)
+			}
 			from = member.Manifest
 		}
 		want, err := x.tree.find(ctx, from)
@@ -211,4 +259,24 @@ func (x comparison) sameFiles(ctx context.Context, crate *cratefile.File, member
 			Detail: "it is a submodule, whose files are not in this repository", Hint: "release without --packages, from a checkout, where nobody but Tagboat shall be believed"})
 	}
 	return err
+}
+
+// sameOriginal compares the original manifest of a package that finds its siblings in a registry of its own.
+func (x comparison) sameOriginal(ctx context.Context, member cargo.Package, own string, content io.Reader) error {
+	got, err := io.ReadAll(io.LimitReader(content, maxText+1))
+	if err != nil {
+		return err
+	}
+	text, err := x.tree.read(ctx, member.Manifest)
+	if err != nil {
+		return err
+	}
+	want, err := pack.Owned(x.workspace, x.bound(own), own, member.Manifest, text)
+	if err == nil && !bytes.Equal(got, want) {
+		err = errors.New("it is not what Tagboat makes of the commit's")
+	}
+	if err != nil {
+		return differs("another manifest of "+member.Name+" for registry "+own, err.Error())
+	}
+	return nil
 }

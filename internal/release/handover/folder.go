@@ -189,8 +189,6 @@ func (f *Folder) take(root *os.Root, c release.BillCrate, to string) error {
 		return errors.New("it does not say from which commit it was packaged (.cargo_vcs_info.json)")
 	case crate.VCS.SHA1 != f.Commit:
 		return fmt.Errorf("it was packaged from commit %s, and %s says %s", crate.VCS.SHA1, Name, f.Commit)
-	case crate.VCS.Dirty:
-		return errors.New("it was packaged with uncommitted changes")
 	}
 	f.files[c.Asset], f.paths[c.Asset] = crate, to
 	return nil
