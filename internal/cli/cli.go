@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tagboat/tagboat/internal/cli/manual"
+	"github.com/tagboat/tagboat/internal/cli/screen"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/render"
@@ -140,9 +142,24 @@ func version() string {
 
 // style is how a stream is written to: colours on a terminal only.
 func (a *app) style(w io.Writer) render.Style {
-	columns, _ := a.size()
-	return render.Style{Color: a.live() && !a.noColor, Width: columns}
+	columns, _ := screen.Size()
+	return render.Style{Color: screen.Live(a.env["TERM"]) && !a.noColor, Width: columns}
 }
+
+// progress draws runs on stderr.
+func (a *app) progress() *screen.Progress {
+	p := &screen.Progress{Err: a.streams.Err, Manner: render.Lines, Style: a.style(a.streams.Err), Talk: a.say}
+	switch {
+	case screen.Live(a.env["TERM"]):
+		p.Manner = render.Live
+	case a.quiet:
+		p.Manner = render.Quiet
+	}
+	return p
+}
+
+// Reference returns docs/commands.md: every command with its flags, the exit codes, the environment.
+func Reference() string { return manual.Reference((&app{env: map[string]string{}}).root()) }
 
 // say writes a sentence, or a few lines, for people.
 func (a *app) say(format string, args ...any) {

@@ -101,9 +101,9 @@ func (a *app) packInto(ctx context.Context, w observe.World, s release.Snapshot,
 		step.Needs = append(step.Needs, check.Key)
 	}
 	plan.Steps = append(plan.Steps, step)
-	p := &progress{app: a}
-	defer p.close()
-	run := converge.Runner{Parallel: 1, Attempts: 1, Observe: p.planned(s, plan), Do: func(ctx context.Context, step converge.Step) (converge.Outcome, error) {
+	p := a.progress()
+	defer p.Close()
+	run := converge.Runner{Parallel: 1, Attempts: 1, Observe: p.Planned(s, plan), Do: func(ctx context.Context, step converge.Step) (converge.Outcome, error) {
 		if step.Kind == release.KindCheck {
 			return converge.Already(step.Reason), nil
 		}

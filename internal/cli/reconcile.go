@@ -102,9 +102,9 @@ func (a *app) converge(ctx context.Context, command string, t target) (*release.
 		return nil, err
 	}
 	defer end()
-	p := &progress{app: a}
-	defer p.close()
-	o := ship.Options{Command: command, Planned: p.planned}
+	p := a.progress()
+	defer p.Close()
+	o := ship.Options{Command: command, Planned: p.Planned}
 	if t.deadline > 0 {
 		o.Deadline = time.Now().Add(t.deadline)
 		req.Deadline = o.Deadline.UTC().Truncate(time.Second)

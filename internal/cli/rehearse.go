@@ -92,11 +92,11 @@ func (a *app) rehearse(ctx context.Context, path string, f rehearsalFlags) error
 	if len(stage.Dirty) > 0 {
 		a.say("%d uncommitted files are not part of the rehearsal: a release is made from a commit", len(stage.Dirty))
 	}
-	p := &progress{app: a}
+	p := a.progress()
 	var last *release.Report
 	for _, tag := range stage.Tags {
-		r, err := stage.Run(ctx, tag, f.artifacts, rehearsal.Watcher{Planned: p.planned, Say: p.say})
-		p.close()
+		r, err := stage.Run(ctx, tag, f.artifacts, rehearsal.Watcher{Planned: p.Planned, Say: p.Say})
+		p.Close()
 		if r == nil {
 			return err
 		}

@@ -37,8 +37,8 @@ func (a *app) rolling(ctx context.Context, t target) error {
 		return err
 	}
 	defer end()
-	p := &progress{app: a}
-	r, err := ship.Roll(ctx, w, release.Request{Half: release.Both, Artifacts: t.artifacts}, ship.Options{Command: "rolling", Planned: p.planned})
-	p.close()
+	p := a.progress()
+	r, err := ship.Roll(ctx, w, release.Request{Half: release.Both, Artifacts: t.artifacts}, ship.Options{Command: "rolling", Planned: p.Planned})
+	p.Close()
 	return a.report(r, err, t.summary)
 }

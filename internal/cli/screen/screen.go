@@ -1,6 +1,8 @@
-package cli
+// Package screen draws the runs of one command on standard error, for a terminal or for a log.
+package screen
 
 import (
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -12,10 +14,11 @@ import (
 	"github.com/tagboat/tagboat/internal/render"
 )
 
-// live reports whether people look at stderr on a terminal.
-func (a *app) live() bool { return term.IsTerminal(int(os.Stderr.Fd())) && a.env["TERM"] != "dumb" }
+// Live reports whether people look at stderr on a terminal of that kind (TERM).
+func Live(kind string) bool { return term.IsTerminal(int(os.Stderr.Fd())) && kind != "dumb" }
 
-func (a *app) size() (columns, rows int) {
+// Size is the terminal's, or one that a log can do with.
+func Size() (columns, rows int) {
 	columns, rows, err := term.GetSize(int(os.Stderr.Fd()))
 	if err != nil || columns <= 0 {
 		return 100, 24
@@ -23,32 +26,28 @@ func (a *app) size() (columns, rows int) {
 	return columns, rows
 }
 
-// progress draws the runs of one command, one after the other, on stderr. A run that only waits for another one keeps
+// Progress draws the runs of one command, one after the other, on stderr. A run that only waits for another one keeps
 // quiet while that one is drawn.
-type progress struct {
-	app *app
+type Progress struct {
+	Err    io.Writer
+	Manner render.Manner
+	Style  render.Style
+	Talk   func(format string, args ...any) // says a sentence for people
 
 	mu      sync.Mutex // a run that waits and the run that it waits for report side by side
 	current *render.Progress
 	stop    chan struct{}
 }
 
-// planned begins to draw a run.
-func (p *progress) planned(s release.Snapshot, plan release.Plan) func(converge.Event) {
-	p.close()
+// Planned begins to draw a run.
+func (p *Progress) Planned(s release.Snapshot, plan release.Plan) func(converge.Event) {
+	p.Close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	manner := render.Lines
-	switch {
-	case p.app.live():
-		manner = render.Live
-	case p.app.quiet:
-		manner = render.Quiet
-	}
 	title := s.Repository + " " + s.Checkout.Tag.Name
-	mine := render.NewProgress(p.app.streams.Err, plan.Plan, render.Screen{Manner: manner, Style: p.app.style(p.app.streams.Err), Title: title, Size: p.app.size})
+	mine := render.NewProgress(p.Err, plan.Plan, render.Screen{Manner: p.Manner, Style: p.Style, Title: title, Size: Size})
 	p.current, p.stop = mine, make(chan struct{})
-	if manner == render.Live {
+	if p.Manner == render.Live {
 		go tick(mine, p.stop)
 	}
 	return func(ev converge.Event) {
@@ -74,13 +73,13 @@ func tick(p *render.Progress, stop <-chan struct{}) {
 	}
 }
 
-// say writes a sentence between the lines of the progress.
-func (p *progress) say(format string, args ...any) {
-	p.close()
-	p.app.say(format, args...)
+// Say writes a sentence between the lines of the progress.
+func (p *Progress) Say(format string, args ...any) {
+	p.Close()
+	p.Talk(format, args...)
 }
 
-func (p *progress) close() {
+func (p *Progress) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.current == nil {

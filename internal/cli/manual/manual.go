@@ -1,4 +1,5 @@
-package cli
+// Package manual writes the reference of the command line from the commands themselves.
+package manual
 
 import (
 	"fmt"
@@ -33,7 +34,7 @@ var exits = []struct {
 // documents says which JSON document each command prints.
 var documents = map[string]string{
 	"rehearse": release.ReportSchema, "plan": release.ReportSchema, "check": release.ReportSchema, "release": release.ReportSchema,
-	"package": handover.Schema, "verify": release.ReportSchema + ", with `proofs`", "rolling": release.ReportSchema, "reconcile": release.ReportSchema + ", with `releases`", "config": settingsSchema,
+	"package": handover.Schema, "verify": release.ReportSchema + ", with `proofs`", "rolling": release.ReportSchema, "reconcile": release.ReportSchema + ", with `releases`", "config": "tagboat.config/v1",
 	"token check": release.ReportSchema + ", with `tokens`", "token rotate": release.ReportSchema + ", with `tokens`",
 }
 
@@ -42,7 +43,7 @@ var variables = [][2]string{
 	{"GITHUB_TOKEN, GH_TOKEN", "The token for GitHub; the first that is set."},
 	{"CARGO_REGISTRY_TOKEN", "The token for crates.io."},
 	{"CARGO_REGISTRIES_NAME_TOKEN", "The token for registry NAME, in capitals and with `_` for `-`; `token_env` in tagboat.toml names another variable."},
-	{billKeyVariable, "A secret of your choice that makes the bill of lading authentic where registry tokens are made anew for each run, as trusted publishing does."},
+	{"TAGBOAT_BILL_KEY", "A secret of your choice that makes the bill of lading authentic where registry tokens are made anew for each run, as trusted publishing does."},
 	{"GITHUB_REPOSITORY, GITHUB_API_URL", "Defaults of `--repository` and `--api-url`; GitHub Actions sets them."},
 	{"GITHUB_STEP_SUMMARY", "Default of `--summary`; GitHub Actions sets it."},
 	{"RUNNER_TEMP, TMPDIR", "Where a run keeps its scratch files; the first that is set."},
@@ -53,9 +54,7 @@ var variables = [][2]string{
 }
 
 // Reference returns docs/commands.md: every command with its flags, the exit codes, the environment.
-func Reference() string {
-	a := &app{env: map[string]string{}}
-	root := a.root()
+func Reference(root *cobra.Command) string {
 	var b strings.Builder
 	b.WriteString(referenceIntro)
 	b.WriteString("\n## Every command\n\n")
