@@ -4,14 +4,11 @@ package acceptance
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,66 +18,21 @@ import (
 	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/render"
-	"github.com/tagboat/tagboat/internal/secret"
 )
 
-// watch is every token of a test, by whom it is for.
-type watch map[string]*secret.Masker
+// watch holds that no token shows.
+type watch struct{ outside.Watch }
 
-func watchFor(tokens map[string]string) watch {
-	w := watch{}
-	for name, token := range tokens {
-		m := &secret.Masker{}
-		_, bare, ok := strings.Cut(token, " ")
-		if !ok {
-			bare = token
-		}
-		m.Add(secret.New(token), bare)
-		m.Add(secret.New(bare))
-		w[name] = m
-	}
-	return w
-}
+func watchFor(tokens map[string]string) watch { return watch{outside.WatchFor(tokens)} }
 
-// clean holds that bytes have no token in any form; what gzip packed is unpacked too.
 func (w watch) clean(t *testing.T, where string, text []byte, but ...string) {
 	t.Helper()
-	for name, m := range w {
-		if len(but) > 0 && but[0] == name {
-			continue
-		}
-		if forms := m.Leaks(text); len(forms) > 0 {
-			t.Errorf("%s holds the token for %s: %q", where, name, forms)
-		}
-	}
-	if zip, err := gzip.NewReader(bytes.NewReader(text)); err == nil {
-		if inner, err := io.ReadAll(io.LimitReader(zip, 64<<20)); err == nil {
-			w.clean(t, where+", unpacked", inner, but...)
-		}
-	}
+	w.Clean(t.Errorf, where, text, but...)
 }
 
-// folder holds that no file below a folder has a token, in its name or in its bytes.
 func (w watch) folder(t *testing.T, dir string) {
 	t.Helper()
-	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		w.clean(t, "the name "+name, []byte(name))
-		if !d.Type().IsRegular() {
-			return nil
-		}
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		w.clean(t, name, text)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.Folder(t.Errorf, dir)
 }
 
 // wire keeps what every server was sent.
@@ -149,19 +101,9 @@ func TestNoTokenLeaks(t *testing.T) {
 	}
 }
 
-// assets holds that no asset of any release, and no text of one, has a token.
 func assets(t *testing.T, hub *githubtwin.Twin, tokens watch) {
 	t.Helper()
-	for _, rel := range hub.Releases() {
-		tokens.clean(t, "the notes of "+rel.Tag, []byte(rel.Name+rel.Body))
-		for _, a := range rel.Assets {
-			text, err := hub.AssetBytes(a.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			tokens.clean(t, "asset "+a.Name, text)
-		}
-	}
+	tokens.Assets(t.Errorf, hub)
 }
 
 // A service that answers with the token it was sent, in every form, does not bring it into the output.

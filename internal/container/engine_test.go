@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -23,6 +24,7 @@ type engine struct {
 	cache  string // kept between runs
 	socket string
 	hosts  string // what containers get as /etc/hosts
+	lock   *os.File
 	daemon *exec.Cmd
 	log    bytes.Buffer
 }
@@ -97,6 +99,12 @@ func (e *engine) start(ctx context.Context) error {
 	}
 	e.cache = filepath.Join(base, "tagboat-e2e")
 	run := filepath.Join(e.cache, "run")
+	if err := os.MkdirAll(e.cache, 0o755); err != nil {
+		return err
+	}
+	if err := e.alone(); err != nil {
+		return err
+	}
 	if err := errors.Join(os.RemoveAll(run), os.MkdirAll(run, 0o755)); err != nil {
 		return err
 	}
@@ -121,14 +129,35 @@ func (e *engine) start(ctx context.Context) error {
 	}
 }
 
+// alone waits until no other run of these tests uses the cache: two engines on one data folder destroy it.
+func (e *engine) alone() error {
+	lock, err := os.OpenFile(filepath.Join(e.cache, "lock"), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	e.lock = lock // until this process ends
+	return syscall.Flock(int(lock.Fd()), syscall.LOCK_EX)
+}
+
 func (e *engine) stop() {
 	if e.daemon == nil || e.daemon.Process == nil {
 		return
 	}
+	ended := make(chan struct{})
+	go func() {
+		e.daemon.Wait()
+		close(ended)
+	}()
 	if pid, err := os.ReadFile(filepath.Join(e.cache, "run", "pid")); err == nil {
 		exec.Command("kill", strings.TrimSpace(string(pid))).Run()
+		select {
+		case <-ended:
+			return
+		case <-time.After(30 * time.Second):
+		}
 	}
-	e.daemon.Wait()
+	e.daemon.Process.Kill() // unshare, which takes the engine with it
+	<-ended
 }
 
 // command is the docker client on our engine. The classic builder is the one that runners of workflows have in common.

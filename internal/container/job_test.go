@@ -263,3 +263,62 @@ func TestHostileInContainer(t *testing.T) {
 	docker.do(t.Context(), "kill", "--signal", "TERM", j.name)
 	<-ended
 }
+
+// A step in the image, with marked secrets in its inputs and variables, leaves no mark in its log, its outputs, summary and
+// annotations, its report, the assets or any file: where it succeeds, where the registry refuses it, and where the process
+// is ended with all its stacks printed.
+func TestNoTokenLeaksFromTheImage(t *testing.T) {
+	const mark = "~canary/0+1="
+	for name, want := range map[string]int{"success": 0, "failure": 2, "crash": 2} { // the Go runtime ends with 2 on SIGQUIT
+		t.Run(name, func(t *testing.T) {
+			w := startWorld(t, "cloud", nil, nil)
+			w.pushTag(t, "v53.0")
+			env := map[string]string{
+				"PAT": "pat" + mark, "ACTIONS_RUNTIME_TOKEN": "runtime" + mark, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "idtoken" + mark, "AZURE_CLIENT_SECRET": "azure \"canary\"",
+				"MY_VALUE": "mine" + mark, "TAGBOAT_BILL_KEY": "line one" + mark + "\nline two" + mark, "INPUT_UNKNOWN": "input" + mark,
+			}
+			tokens := map[string]string{"github": w.Token, "registry": w.token}
+			maps.Copy(tokens, env)
+			if name == "failure" {
+				env["CARGO_REGISTRY_TOKEN"] = "wrong" + mark
+				tokens["registry"] = env["CARGO_REGISTRY_TOKEN"]
+			}
+			watch := outside.WatchFor(tokens)
+			j := w.newJob(t.Context(), t, fullImage, "v53.0", env)
+			if name == "crash" {
+				held := w.Hold("github", "update-release *") // everything is published by then
+				if err := j.cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				ended := make(chan error, 1)
+				go func() { ended <- j.cmd.Wait() }()
+				select {
+				case <-held.Reached:
+				case err := <-ended:
+					t.Fatalf("the release ended early: %v\n%s\n%s", err, j.out.String(), j.errs.String())
+				}
+				if _, err := docker.do(t.Context(), "kill", "--signal", "QUIT", j.name); err != nil {
+					t.Fatal(err)
+				}
+				<-ended
+				if got := j.cmd.ProcessState.ExitCode(); got != want || !strings.Contains(j.errs.String(), "goroutine ") {
+					t.Errorf("exit code %d, want %d, and stacks:\n%s", got, want, j.errs.String())
+				}
+			} else {
+				j.must(t, want)
+			}
+			var log []string // what people see: the runner shows no masks
+			for line := range strings.Lines(j.out.String()) {
+				if !strings.HasPrefix(line, "::add-mask::") {
+					log = append(log, line)
+				}
+			}
+			if len(log) == strings.Count(j.out.String(), "\n") {
+				t.Error("the runner was told no mask")
+			}
+			watch.Clean(t.Errorf, "the log", []byte(strings.Join(log, "")+j.errs.String()))
+			watch.Folder(t.Errorf, j.dir)
+			watch.Assets(t.Errorf, w.GitHub)
+		})
+	}
+}
