@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tagboat/tagboat/internal/config"
+	"github.com/tagboat/tagboat/internal/credential"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
@@ -105,17 +106,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		return w, nil, err
 	}
 	held := a.tokens(cfg, indexes)
-	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
-		if pinned := a.env[indexVariable(name)]; pinned != "" && pinned != index {
-			return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, indexVariable(name))
-		}
-		r, err := registry.New(name, index)
-		if c, ok := cfg.Registries[name]; ok && err == nil {
-			r = configured(r, c)
-		}
-		return r, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) },
-			Token: func(context.Context) (secret.Value, error) { return held.of(name), nil }}, err
-	})
+	w.Registry = a.clients(cfg, held)
 	w.TokenFrom = held.from
 	w.Token = func(ctx context.Context, name string) (secret.Value, error) {
 		client, err := w.Registry(name, indexes[name])
@@ -138,6 +129,21 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	}
 	w.Keys = a.billKeys(held)
 	return w, clean, nil
+}
+
+// clients makes the client of each registry, with the token that the environment holds for it.
+func (a *app) clients(cfg config.Config, held tokens) func(name, index string) (*registry.Client, error) {
+	return observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
+		if pinned := a.env[credential.IndexVariable(name)]; pinned != "" && pinned != index {
+			return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, credential.IndexVariable(name))
+		}
+		r, err := registry.New(name, index)
+		if c, ok := cfg.Registries[name]; ok && err == nil {
+			r = configured(r, c)
+		}
+		return r, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) },
+			Token: func(context.Context) (secret.Value, error) { return held.of(name), nil }}, err
+	})
 }
 
 func userAgent() string { return "tagboat/" + Version + " (https://github.com/tagboat/tagboat)" }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tagboat/tagboat/internal/care"
 	"github.com/tagboat/tagboat/internal/cli/custody"
+	"github.com/tagboat/tagboat/internal/credential"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
@@ -139,8 +140,8 @@ func (a *app) tokenDesk(ctx context.Context, t target) (*custody.Desk, error) {
 	d.Hub = func(ctx context.Context) (*forge.Client, error) { return a.forge(ctx, repo, t) }
 	d.Client = func(name, index string, token secret.Value) (*registry.Client, error) {
 		return observe.Clients(func(string, string) (registry.Registry, registry.Options, error) {
-			if pinned := a.env[indexVariable(name)]; pinned != "" && index != "" && pinned != index {
-				return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): the token is sent to neither", index, pinned, indexVariable(name))
+			if pinned := a.env[credential.IndexVariable(name)]; pinned != "" && index != "" && pinned != index {
+				return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): the token is sent to neither", index, pinned, credential.IndexVariable(name))
 			}
 			r, err := registry.New(name, index)
 			if c, ok := cfg.Registries[name]; ok && err == nil {
