@@ -23,6 +23,7 @@ import (
 type Place struct {
 	Config    config.Config
 	Indexes   map[string]string // registry -> index, without crates-io
+	Own       map[string]bool   // registries whose index the user names too, not the repository alone
 	Workspace *cargo.Workspace  // nil where there is none
 }
 
@@ -47,7 +48,7 @@ func variable(name, what string) string {
 // a repository must not lead a token elsewhere. env is the environment of the cargo that is asked for the crates; it
 // holds no secret.
 func Look(ctx context.Context, dir string, env map[string]string) (Place, error) {
-	p := Place{Config: config.Default(), Indexes: map[string]string{}}
+	p := Place{Config: config.Default(), Indexes: map[string]string{}, Own: map[string]bool{}}
 	text, err := os.ReadFile(filepath.Join(dir, config.File))
 	switch {
 	case err == nil:
@@ -87,10 +88,19 @@ func Look(ctx context.Context, dir string, env map[string]string) (Place, error)
 	}
 	say(config.File, ours)
 	say(".cargo/config.toml", theirs)
-	say("your cargo configuration", users)
-	say("the environment", pinned(env, said))
+	say(inUsers, users)
+	say(inEnvironment, pinned(env, said))
+	for name, places := range said {
+		p.Own[name] = places[inUsers] != "" || places[inEnvironment] != ""
+	}
 	return p, p.agree(said)
 }
+
+// The places that are the user's own, as people know them.
+const (
+	inUsers       = "your cargo configuration"
+	inEnvironment = "the environment"
+)
 
 // agree takes each registry's index where all who name it say the same.
 func (p Place) agree(said map[string]map[string]string) error {

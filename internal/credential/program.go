@@ -73,7 +73,8 @@ func Installed(name string) bool {
 // https://learn.microsoft.com/azure/devops/integrate/get-started/authentication/service-principal-managed-identity
 const AzureResource = "499b84ac-1321-427f-aa17-267ca6975798"
 
-// AzureToken asks the Azure CLI for an access token to Azure DevOps. It lives for about an hour.
+// AzureToken asks the Azure CLI for an access token to Azure DevOps, and returns it as an Authorization header. It lives
+// for about an hour.
 // https://learn.microsoft.com/cli/azure/account#az-account-get-access-token
 func AzureToken(ctx context.Context, env map[string]string) (secret.Value, time.Time, error) {
 	text, err := Program{Argv: []string{"az", "account", "get-access-token", "--resource", AzureResource, "--output", "json"}, Env: env}.Output(ctx)
@@ -88,7 +89,7 @@ func AzureToken(ctx context.Context, env map[string]string) (secret.Value, time.
 		return secret.Value{}, time.Time{}, errors.New("az account get-access-token gave no access token") // what it wrote may be one
 	}
 	if said.Expires == 0 {
-		return secret.New(said.Token), time.Time{}, nil
+		return secret.New("Bearer " + said.Token), time.Time{}, nil
 	}
-	return secret.New(said.Token), time.Unix(said.Expires, 0).UTC(), nil
+	return secret.New("Bearer " + said.Token), time.Unix(said.Expires, 0).UTC(), nil
 }

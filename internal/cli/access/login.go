@@ -56,7 +56,7 @@ func (d *Desk) Login(ctx context.Context, name string, o Login) error {
 	r := client.Registry()
 	g := credential.Grant{Name: name, Index: r.Index}
 	doc := LoginReport{Schema: LoginSchema, Registry: name, Index: r.Index, From: "azure-cli"}
-	if !o.WithToken && byAzure(r) {
+	if !o.WithToken && w.byAzure(r) {
 		if err := d.azure(ctx, w, &g, &client); err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (d *Desk) readToken(ctx context.Context, r registry.Registry) (secret.Value
 	if err != nil {
 		return secret.Value{}, from, &problem.Error{Kind: problem.Usage, Summary: "cannot read a token from " + from, Err: err, Hint: "type it, or pipe it in"}
 	}
-	return secret.New(string(text)), from, nil
+	return secret.New(strings.TrimRight(string(text), "\r\n")), from, nil
 }
 
 // unseen reads a line while the terminal shows nothing. An interruption leaves the terminal as it was.
@@ -369,6 +369,9 @@ func (d *Desk) announce(grants credential.Grants, variables map[string]string) e
 	}
 	if err != nil {
 		return &problem.Error{Kind: problem.Failed, Summary: "cannot tell the next steps about the tokens", Err: err}
+	}
+	if d.Env["GITHUB_ACTIONS"] != "true" {
+		return nil
 	}
 	for _, g := range grants {
 		for _, part := range kind.Parts(g.Token) {

@@ -129,9 +129,11 @@ func (w wallet) grant(ctx context.Context, name string) (credential.Grant, *regi
 	return g, client, nil
 }
 
-// byAzure reports whether the Azure CLI is asked for a registry's token.
-func byAzure(r registry.Registry) bool {
-	return r.Kind == registry.KindAzure && credential.Installed("az")
+// byAzure reports whether the Azure CLI is asked for a registry's token. That a registry is Azure's is no matter of the
+// repository's word: its address says it, or the user names the address too.
+func (w wallet) byAzure(r registry.Registry) bool {
+	byAddress, err := registry.New(r.Name, r.Index)
+	return err == nil && (byAddress.Kind == registry.KindAzure || r.Kind == registry.KindAzure && w.Own[r.Name]) && credential.Installed("az")
 }
 
 // azure gives a grant a token of the Azure CLI.
@@ -165,7 +167,7 @@ func (d *Desk) grants(ctx context.Context, w wallet) (credential.Grants, error) 
 			return nil, err
 		}
 		looked = append(looked, fmt.Sprintf("%s: %s", name, w.keys.From(name)))
-		if g.Token.IsZero() && byAzure(client.Registry()) {
+		if g.Token.IsZero() && w.byAzure(client.Registry()) {
 			if err := d.azure(ctx, w, &g, &client); err != nil {
 				looked = append(looked, err.Error())
 			}
@@ -304,8 +306,7 @@ func (d *Desk) provide(ctx context.Context, line []byte) []byte {
 		if err != nil {
 			return credential.Answer{}, err
 		}
-		value, _, err := at.Kind.Authorize(token.Reveal())
-		return credential.Answer{Token: value, Expires: expires}, err
+		return credential.Answer{Token: token, Expires: expires}, nil
 	})
 }
 
