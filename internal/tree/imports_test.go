@@ -19,15 +19,16 @@ type room struct {
 
 var leaves = []string{"internal/problem", "internal/secret", "internal/semver", "internal/config"}
 
-var adapters = []string{"internal/cargo/...", "internal/registry/...", "internal/forge/...", "internal/git"}
+var adapters = []string{"internal/cargo/...", "internal/registry/...", "internal/forge/...", "internal/git", "internal/credential"}
 
 // rooms is the direction of imports, edges first: edge, line of business, adapter, leaf. The first room that takes a
 // package in decides; docs/architecture.md explains it.
 var rooms = []room{
 	{"cmd/tagboat", []string{"internal/action", "internal/cli", "internal/cargo/zone"}, "main only starts an edge, or becomes a child of the build zone"},
 	{"internal/action", join(leaves, []string{"internal/cli", "internal/release", "internal/render/...", "internal/forge", "internal/notice"}), "a step chooses a command line and tells what its report says"},
-	{"internal/cli", join(leaves, adapters, []string{"internal/release/...", "internal/rehearsal/...", "internal/render/...", "internal/converge", "internal/care", "internal/cli/custody"}), "an edge wires; no other edge is below it"},
+	{"internal/cli", join(leaves, adapters, []string{"internal/release/...", "internal/rehearsal/...", "internal/render/...", "internal/converge", "internal/care", "internal/cli/custody", "internal/cli/access"}), "an edge wires; no other edge is below it"},
 	{"internal/cli/custody", join(leaves, []string{"internal/care", "internal/notice", "internal/forge", "internal/registry/...", "internal/release", "internal/render/..."}), "a part of the command line, about tokens alone"},
+	{"internal/cli/access", []string{"internal/cargo/...", "internal/config", "internal/credential", "internal/problem", "internal/registry/...", "internal/render/...", "internal/secret"}, "access to registries knows nothing of releases"},
 	{"internal/render/plain", nil, "text of unknown origin is made safe without knowing whose it is"},
 	{"internal/render/...", []string{"internal/render/plain", "internal/release", "internal/converge", "internal/config", "internal/problem"}, "sentences are made from data alone"},
 	{"internal/release", []string{"internal/converge", "internal/config", "internal/problem", "internal/secret", "internal/semver"}, "a plan is made from data alone"},
@@ -42,6 +43,7 @@ var rooms = []room{
 	{"internal/converge", []string{"internal/problem"}, "the engine knows nothing of releases"},
 	{"internal/cargo/...", []string{"internal/cargo/...", "internal/git", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},
 	{"internal/registry/...", []string{"internal/registry/...", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},
+	{"internal/credential", []string{"internal/cargo/...", "internal/config", "internal/problem", "internal/secret"}, "an adapter to the cargo that asks"},
 	{"internal/forge/...", []string{"internal/forge/...", "internal/problem", "internal/secret"}, "an adapter has no policy"},
 	{"internal/git", []string{"internal/problem", "internal/secret"}, "an adapter has no policy"},
 	{"internal/rehearsal/storm", []string{"internal/rehearsal/..."}, "a storm counts trials"},
@@ -60,6 +62,7 @@ var rooms = []room{
 	{"internal/bench", nil, "tests only"},
 	{"internal/container", nil, "tests only"},
 	{"internal/contract", nil, "tests only"},
+	{"internal/gitea", nil, "tests only"},
 	{"internal/tree", nil, "tests only"},
 }
 
@@ -149,7 +152,7 @@ var standard = []struct {
 	only []string
 	why  string
 }{
-	{"os/exec", []string{"internal/git", "internal/cargo/cage", "internal/rehearsal/gitstore", "internal/rehearsal/sample", "internal/rehearsal/openapi"}, "programs are started in few places"},
+	{"os/exec", []string{"internal/git", "internal/cargo/cage", "internal/credential", "internal/rehearsal/gitstore", "internal/rehearsal/sample", "internal/rehearsal/openapi"}, "programs are started in few places"},
 	{"testing", []string{"internal/rehearsal/storm", "internal/release/reltest"}, "tests stay out of the binary; a storm needs the virtual clock of testing/synctest"},
 	{"testing/synctest", []string{"internal/rehearsal/storm"}, "tests stay out of the binary"},
 	{"net/http/httptest", []string{"internal/acceptance/outside", "internal/release/reltest"}, "tests stay out of the binary"},
