@@ -25,6 +25,7 @@ type Place struct {
 	Indexes   map[string]string // registry -> index, without crates-io
 	Own       map[string]bool   // registries whose index the user names too, not the repository alone
 	Workspace *cargo.Workspace  // nil where there is none
+	Unread    error             // why the workspace could not be read; its registries are known all the same
 }
 
 // IndexVariable is where cargo looks for a registry's index before any file, and by which a workflow pins it.
@@ -154,10 +155,10 @@ func (p *Place) repository(ctx context.Context, dir string, env map[string]strin
 			p.Workspace, err = cargo.Load(ctx, func(ctx context.Context, dir string, argv ...string) ([]byte, error) {
 				return Program{Dir: dir, Argv: argv, Env: env}.Output(ctx)
 			}, dir)
-			if err != nil {
-				return nil, err
+			if p.Unread = err; err == nil {
+				return p.Workspace.Registries, nil
 			}
-			return p.Workspace.Registries, nil
+			break
 		}
 		if filepath.Dir(at) == at {
 			break

@@ -283,6 +283,9 @@ func (d *Desk) KeepForCI(ctx context.Context, only []string) error {
 	if err != nil {
 		return err
 	}
+	if w.Unread != nil {
+		return w.Unread
+	}
 	for _, name := range only {
 		if !slices.Contains(w.names(), name) {
 			return &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("registry %s is not known here", name), Detail: "known are: " + strings.Join(w.names(), ", ")}

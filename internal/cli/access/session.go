@@ -201,6 +201,9 @@ func (d *Desk) Run(ctx context.Context, argv []string, o Trust) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if w.Unread != nil && !apart {
+		return 0, w.Unread // what may be published is not known
+	}
 	grants, err := d.grants(ctx, w)
 	if err != nil {
 		return 0, err
