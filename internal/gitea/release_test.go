@@ -61,6 +61,9 @@ func environment(t *testing.T, extra map[string]string) []string {
 	}
 	temp := t.TempDir()
 	env := map[string]string{"PATH": os.Getenv("PATH"), "HOME": home, "RUSTUP_HOME": rustup, "CARGO_HOME": t.TempDir(), "RUNNER_TEMP": temp, "TMPDIR": temp, "CI": "1", "CARGO_TERM_COLOR": "never"}
+	if toolchain := os.Getenv("RUSTUP_TOOLCHAIN"); toolchain != "" {
+		env["RUSTUP_TOOLCHAIN"] = toolchain
+	}
 	maps.Copy(env, extra)
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(env)) {
@@ -137,7 +140,7 @@ func TestReleaseKilledAndResumed(t *testing.T) {
 	uploads := 0
 	server.mu.Lock()
 	server.harm = func(r *http.Request) func() {
-		if r.Method != http.MethodPut || !strings.HasPrefix(r.URL.Path, "/api/packages/killed/") {
+		if r.Method != http.MethodPut || r.ContentLength == 0 || !strings.HasPrefix(r.URL.Path, "/api/packages/killed/") {
 			return nil
 		}
 		server.mu.Lock()
@@ -231,28 +234,18 @@ func TestTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, token := range map[string]string{"wrong": "Bearer 0123456789abcdef0123456789abcdef01234567", "wrong pair": basic("wrong"), "none": ""} {
+	for name, token := range map[string]string{"wrong": "Bearer 0123456789abcdef0123456789abcdef01234567", "wrong pair": basic("wrong"), "none": "", "reader": "Bearer " + reader, "reader's pair": basic(reader)} {
 		t.Run(name, func(t *testing.T) {
-			must(t, releasing(t, w, token), 2)
+			r := must(t, releasing(t, w, token), 2)
 			if now, err := w.Print(t.Context()); err != nil || now != before {
 				t.Errorf("the world was changed: %v", err)
 			}
+			if !strings.Contains(problems(r), "registry feed") {
+				t.Errorf("problems: %s", problems(r))
+			}
+			if sent := server.uploads("guarded"); len(sent) > 0 {
+				t.Errorf("something was uploaded: %+v", sent)
+			}
 		})
 	}
-	t.Run("reader", func(t *testing.T) {
-		r := must(t, releasing(t, w, "Bearer "+reader), 2)
-		for _, c := range server.uploads("guarded") {
-			if c.status/100 == 2 {
-				t.Errorf("a reader uploads: %+v", c)
-			}
-		}
-		if !strings.Contains(problems(r), "feed") {
-			t.Errorf("problems: %s", problems(r))
-		}
-		for _, rel := range w.GitHub.Releases() {
-			if !rel.Draft {
-				t.Errorf("release %s is public", rel.Tag)
-			}
-		}
-	})
 }
