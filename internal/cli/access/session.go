@@ -299,7 +299,7 @@ func (d *Desk) provide(ctx context.Context, line []byte) []byte {
 	}
 	return credential.Respond(line, func(r credential.Request) (credential.Answer, error) {
 		at, err := registry.New(r.Name, r.Index)
-		if err != nil || at.Kind != registry.KindAzure || r.Kind != "get" {
+		if err != nil || at.Kind != registry.KindAzure || !strings.HasPrefix(at.URL, "https://") || r.Kind != "get" || !credential.Installed("az") {
 			return credential.Answer{}, credential.ErrElsewhere
 		}
 		if r.Operation != "read" { // whose crate it is cannot be known here
