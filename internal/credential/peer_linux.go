@@ -17,9 +17,9 @@ import (
 // Supported reports whether a session can tell who asks.
 const Supported = true
 
-// closeMemory keeps other processes of this user out of /proc/self/environ and /proc/self/mem.
+// CloseMemory keeps other processes of this user out of /proc/self/environ and /proc/self/mem.
 // https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html
-func closeMemory() error {
+func CloseMemory() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("close this process's memory: %w", err)
 	}

@@ -26,6 +26,9 @@ type Place struct {
 	Own       map[string]bool   // registries whose index the user names too, not the repository alone
 	Workspace *cargo.Workspace  // nil where there is none
 	Unread    error             // why the workspace could not be read; its registries are known all the same
+	// Diversions are what of the repository's configuration would let somebody else have a token that cargo is given:
+	// a proxy or an authority of its choice, or another cargo in the place of the installed one.
+	Diversions []string
 }
 
 // IndexVariable is where cargo looks for a registry's index before any file, and by which a workflow pins it.
@@ -144,33 +147,70 @@ func pinned(env map[string]string, known map[string]map[string]string) map[strin
 	return out
 }
 
-// repository asks cargo for the workspace around dir, or reads what a folder without one names.
+// repository reads what the repository around dir names, and asks cargo for its workspace where there is one.
 func (p *Place) repository(ctx context.Context, dir string, env map[string]string) (map[string]string, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("look at %s: %w", dir, err)
 	}
+	set, err := settings(abs, env)
+	if err != nil {
+		return nil, err
+	}
+	for _, way := range set.Ways {
+		if env["CARGO_"+strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(way.Key))] == "" {
+			p.Diversions = append(p.Diversions, fmt.Sprintf("%s:%d: %s = %q", way.At.File, way.At.Line, way.Key, way.Value))
+		}
+	}
+	for _, program := range set.Programs {
+		if program.Key == "toolchain.path" && env["RUSTUP_TOOLCHAIN"] == "" {
+			p.Diversions = append(p.Diversions, fmt.Sprintf("%s:%d: %s = %q", program.At.File, program.At.Line, program.Key, program.Value))
+			return set.Registries, nil // that cargo is not asked anything
+		}
+	}
 	for at := abs; ; at = filepath.Dir(at) {
 		if _, err := os.Stat(filepath.Join(at, "Cargo.toml")); err == nil {
-			p.Workspace, err = cargo.Load(ctx, func(ctx context.Context, dir string, argv ...string) ([]byte, error) {
+			p.Workspace, p.Unread = cargo.Load(ctx, func(ctx context.Context, dir string, argv ...string) ([]byte, error) {
 				return Program{Dir: dir, Argv: argv, Env: env}.Output(ctx)
 			}, dir)
-			if p.Unread = err; err == nil {
-				return p.Workspace.Registries, nil
-			}
 			break
 		}
 		if filepath.Dir(at) == at {
 			break
 		}
 	}
-	tree, err := manifest.Open(abs)
-	if err != nil {
-		return nil, fmt.Errorf("look at %s: %w", dir, err)
+	return set.Registries, nil
+}
+
+// settings are those of the folders from dir up to the top of its repository; without one, up to the user's home. The
+// nearest wins. Cargo's home is the user's own wherever it lies.
+func settings(dir string, env map[string]string) (manifest.Settings, error) {
+	set := manifest.Settings{Registries: map[string]string{}, ReplacedBy: map[string]string{}}
+	var found []string
+	for at := dir; ; at = filepath.Dir(at) {
+		if filepath.Join(at, ".cargo") != Home(env) {
+			found = append(found, at)
+		}
+		if _, err := os.Lstat(filepath.Join(at, ".git")); err == nil || filepath.Dir(at) == at || filepath.Dir(at) == env["HOME"] {
+			break
+		}
 	}
-	defer tree.Close()
-	set, err := tree.Settings()
-	return set.Registries, err
+	for i, at := range found {
+		tree, err := manifest.Open(at)
+		if errors.Is(err, fs.ErrPermission) {
+			continue // cargo cannot read it either
+		}
+		if err != nil {
+			return set, fmt.Errorf("look at %s: %w", at, err)
+		}
+		next, err := tree.Settings()
+		tree.Close()
+		if err != nil {
+			return set, err
+		}
+		set.Fill(next.Under(strings.Repeat("../", i)))
+	}
+	return set, nil
 }
 
 // userRegistries are the registries of the configuration in cargo's home.

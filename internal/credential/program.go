@@ -46,7 +46,10 @@ func (p Program) environ() []string {
 func (p Program) Run(ctx context.Context) (exit int, err error) {
 	err = p.command(ctx).Run()
 	var ended *exec.ExitError
-	if ctx.Err() == nil && errors.As(err, &ended) && ended.ExitCode() > 0 {
+	if ctx.Err() == nil && errors.As(err, &ended) {
+		if by, ok := ended.Sys().(syscall.WaitStatus); ok && by.Signaled() {
+			return 128 + int(by.Signal()), nil // as a shell says it
+		}
 		return ended.ExitCode(), nil
 	}
 	return 0, err

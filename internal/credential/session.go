@@ -34,7 +34,7 @@ type Session struct {
 // Open starts a session below the first of the folders whose path is short enough. From then on the memory and the
 // environment of this process are closed to other processes of the same user.
 func Open(below []string, g Grants) (*Session, error) {
-	if err := closeMemory(); err != nil {
+	if err := CloseMemory(); err != nil {
 		return nil, err
 	}
 	var errs []error

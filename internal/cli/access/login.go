@@ -283,8 +283,8 @@ func (d *Desk) KeepForCI(ctx context.Context, only []string) error {
 	if err != nil {
 		return err
 	}
-	if w.Unread != nil {
-		return w.Unread
+	if err := errors.Join(w.straight(), w.Unread); err != nil {
+		return err
 	}
 	for _, name := range only {
 		if !slices.Contains(w.names(), name) {

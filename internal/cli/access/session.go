@@ -3,6 +3,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,9 +46,8 @@ type Desk struct {
 
 // Keys is the environment's tokens.
 type Keys struct {
-	Token     func(name string) secret.Value // as a person stored it, zero where there is none
-	From      func(name string) string       // the variable
-	Variables map[string]string              // registry -> variable
+	From      func(name string) string // the variable
+	Variables map[string]string        // registry -> variable
 	Client    func(name, index string) (*registry.Client, error)
 }
 
@@ -109,6 +109,15 @@ func (d *Desk) childEnv(keys Keys) map[string]string {
 		delete(env, name)
 	}
 	return env
+}
+
+// straight holds that a token which cargo is given goes nowhere but to its registry.
+func (w wallet) straight() error {
+	if len(w.Diversions) == 0 {
+		return nil
+	}
+	return &problem.Error{Kind: problem.Stopped, Summary: "the repository's configuration decides who sees what cargo sends", Detail: strings.Join(w.Diversions, "\n"),
+		Hint: "where that is meant, say it beside the token: CARGO_HTTP_PROXY, CARGO_HTTP_CAINFO, RUSTUP_TOOLCHAIN"}
 }
 
 // names are the registries of the wallet, crates.io first.
@@ -197,8 +206,14 @@ func (d *Desk) Run(ctx context.Context, argv []string, o Trust) (int, error) {
 		return 0, &problem.Error{Kind: problem.Usage, Summary: "crates may be built while this command may ask for tokens", Detail: "a build script that runs then can get at them",
 			Hint: "keep the two apart: tagboat run -- cargo package, then tagboat run -- cargo publish --no-verify; or give --trust-crates"}
 	}
+	if err := credential.CloseMemory(); err != nil {
+		return 0, err
+	}
 	w, err := d.wallet(ctx)
 	if err != nil {
+		return 0, err
+	}
+	if err := w.straight(); err != nil {
 		return 0, err
 	}
 	if w.Unread != nil && !apart {
@@ -221,7 +236,7 @@ func (d *Desk) Run(ctx context.Context, argv []string, o Trust) (int, error) {
 	doc.Command, doc.Apart = argv, apart
 	call := credential.Program{Dir: d.Dir, Argv: argv, Env: grants.Environment(d.childEnv(w.keys), program, ""), In: d.In, Out: d.Out, Err: d.Err}
 	if !apart {
-		exit, err := d.within(ctx, grants, call)
+		exit, err := d.within(ctx, grants, call, o)
 		doc.ExitCode = &exit
 		if err == nil && d.JSON {
 			err = render.JSON(d.Out, doc)
@@ -231,7 +246,7 @@ func (d *Desk) Run(ctx context.Context, argv []string, o Trust) (int, error) {
 	if len(fetch) > 0 {
 		first := call
 		first.Argv, first.In = fetch, nil
-		if exit, err := d.within(ctx, grants, first); exit != 0 || err != nil {
+		if exit, err := d.within(ctx, grants, first, o); exit != 0 || err != nil {
 			return exit, err
 		}
 	}
@@ -239,18 +254,24 @@ func (d *Desk) Run(ctx context.Context, argv []string, o Trust) (int, error) {
 }
 
 // within runs a command in a session of its own.
-func (d *Desk) within(ctx context.Context, grants credential.Grants, p credential.Program) (int, error) {
+func (d *Desk) within(ctx context.Context, grants credential.Grants, p credential.Program, o Trust) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	s, err := credential.Open([]string{d.Env["XDG_RUNTIME_DIR"], d.Env["RUNNER_TEMP"], os.TempDir(), "/tmp"}, grants)
 	if err != nil {
 		return 0, &problem.Error{Kind: problem.Failed, Summary: "cannot hold tokens for cargo", Err: err, Hint: "is XDG_RUNTIME_DIR, RUNNER_TEMP or TMPDIR a folder of yours?"}
 	}
 	p.Env = maps.Clone(p.Env)
 	p.Env[credential.Variable] = s.Dir
+	if !o.Crates { // what the repository would put around the compiler
+		p.Env["RUSTC"], p.Env["RUSTC_WRAPPER"], p.Env["RUSTC_WORKSPACE_WRAPPER"] = cmp.Or(p.Env["RUSTC"], "rustc"), "", ""
+	}
 	if d.JSON {
 		p.Out = d.Err
 	}
 	exit, err := p.Run(ctx)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		err = &problem.Error{Kind: problem.Failed, Summary: "cannot run " + p.Argv[0], Err: err, Hint: "is it installed, and in PATH?"}
 	}
 	return exit, errors.Join(err, s.Close())
