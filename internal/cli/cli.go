@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tagboat/tagboat/internal/cli/access"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/render"
@@ -127,8 +128,8 @@ Then let it look at the real world without writing anything:
 	flags.BoolVar(&a.noColor, "no-color", a.env["NO_COLOR"] != "", "no colours (also by NO_COLOR)")
 	flags.BoolVarP(&a.quiet, "quiet", "q", a.env["CI"] != "", "one line for each finished step (the default where CI is set)")
 	flags.StringVarP(&a.dir, "directory", "C", ".", "the repository")
-	root.AddCommand(a.rehearseCommand(), a.planCommand(), a.checkCommand(), a.releaseCommand(), a.verifyCommand(), a.rollingCommand(), a.reconcileCommand(), a.tokenCommand(), a.configCommand(),
-		a.loginCommand(), a.logoutCommand(), a.runCommand(), a.credentialCommand())
+	root.AddCommand(a.rehearseCommand(), a.planCommand(), a.checkCommand(), a.releaseCommand(), a.verifyCommand(), a.rollingCommand(), a.reconcileCommand(), a.tokenCommand(), a.configCommand())
+	root.AddCommand(access.Commands(a.desk, &a.code)...)
 	return root
 }
 

@@ -106,7 +106,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		return w, nil, err
 	}
 	held := a.tokens(cfg, indexes)
-	w.Registry = a.clients(cfg, held)
+	w.Registry = a.clients(cfg, held.of)
 	w.TokenFrom = held.from
 	w.Token = func(ctx context.Context, name string) (secret.Value, error) {
 		client, err := w.Registry(name, indexes[name])
@@ -131,10 +131,10 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	return w, clean, nil
 }
 
-// clients makes the client of each registry, with the token that the environment holds for it.
-func (a *app) clients(cfg config.Config, held tokens) func(name, index string) (*registry.Client, error) {
+// clients makes the client of each registry, with the token that is stored for it.
+func (a *app) clients(cfg config.Config, stored func(name string) secret.Value) func(name, index string) (*registry.Client, error) {
 	return observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
-		if pinned := a.env[credential.IndexVariable(name)]; pinned != "" && pinned != index {
+		if pinned := a.env[credential.IndexVariable(name)]; pinned != "" && index != "" && pinned != index {
 			return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, credential.IndexVariable(name))
 		}
 		r, err := registry.New(name, index)
@@ -142,7 +142,7 @@ func (a *app) clients(cfg config.Config, held tokens) func(name, index string) (
 			r = configured(r, c)
 		}
 		return r, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) },
-			Token: func(context.Context) (secret.Value, error) { return held.of(name), nil }}, err
+			Token: func(context.Context) (secret.Value, error) { return stored(name), nil }}, err
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,8 +12,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
-	"golang.org/x/term"
 
+	"github.com/tagboat/tagboat/internal/cli/prompt"
 	"github.com/tagboat/tagboat/internal/credential"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
@@ -105,16 +104,14 @@ const maxToken = 64 << 10
 // readToken reads a token from the terminal, without showing it, or from stdin.
 func (d *Desk) readToken(ctx context.Context, r registry.Registry) (secret.Value, string, error) {
 	from := "stdin"
-	var text []byte
-	var err error
-	if f, ok := d.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if prompt.Terminal(d.In) {
 		from = "terminal"
 		fmt.Fprintf(d.Err, "Token for registry %s: %s.\nIt is not shown: ", r.Name, r.Kind.Traits().TokenForm)
 		d.Flush()
-		text, err = unseen(ctx, f)
+	}
+	text, err := prompt.Secret(ctx, d.In, maxToken)
+	if from == "terminal" {
 		fmt.Fprintln(d.Err)
-	} else {
-		text, err = io.ReadAll(io.LimitReader(d.In, maxToken+1))
 	}
 	switch {
 	case err == nil && len(text) > maxToken:
@@ -126,29 +123,6 @@ func (d *Desk) readToken(ctx context.Context, r registry.Registry) (secret.Value
 		return secret.Value{}, from, &problem.Error{Kind: problem.Usage, Summary: "cannot read a token from " + from, Err: err, Hint: "type it, or pipe it in"}
 	}
 	return secret.New(strings.TrimRight(string(text), "\r\n")), from, nil
-}
-
-// unseen reads a line while the terminal shows nothing. An interruption leaves the terminal as it was.
-func unseen(ctx context.Context, f *os.File) ([]byte, error) {
-	before, err := term.GetState(int(f.Fd()))
-	if err != nil {
-		return nil, err
-	}
-	type line struct {
-		text []byte
-		err  error
-	}
-	read := make(chan line, 1)
-	go func() {
-		text, err := term.ReadPassword(int(f.Fd()))
-		read <- line{text, err}
-	}()
-	select {
-	case l := <-read:
-		return l.text, l.err
-	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), term.Restore(int(f.Fd()), before))
-	}
 }
 
 // store gives the token to cargo login, which is run in cargo's home: neither a configuration nor a toolchain of the
