@@ -7,7 +7,7 @@ STORM      ?= 10000
 SLOW_RACES := ./internal/cli ./internal/rehearsal/storm
 # Parsers of bytes that strangers wrote: package:target. What they find is kept in testdata/fuzz and tried by every test run.
 FUZZ       := registry/index:FuzzParse registry/index:FuzzParseConfig registry/wire:FuzzErrorBody registry/wire:FuzzRetryAfter \
-              registry/cratefile:FuzzArchive registry/cratefile:FuzzManifest
+              registry/cratefile:FuzzArchive registry/cratefile:FuzzManifest credential:FuzzRespond
 FUZZTIME   ?= 30s
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.1

@@ -108,37 +108,8 @@ func startWorld(t *testing.T, workspace string, c outside.Config, edit func(dir 
 	return w
 }
 
-// forFeed rewrites a workspace for crates.io so that all of it goes to the registry "feed": the same crates, the same
-// edges.
-func forFeed(dir string) error {
-	if err := os.MkdirAll(filepath.Join(dir, ".cargo"), 0o755); err != nil {
-		return err
-	}
-	if err := appendTo(filepath.Join(dir, ".cargo", "config.toml"), "\n[registries.feed]\nindex = \"{index:feed}\"\n"); err != nil {
-		return err
-	}
-	return filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
-		if err != nil || d.Name() != "Cargo.toml" {
-			return err
-		}
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		var out []string
-		published := strings.Contains(string(text), "publish") || !strings.Contains(string(text), "[package]")
-		for line := range strings.Lines(string(text)) {
-			if strings.Contains(line, "path = ") && strings.Contains(line, "version = ") {
-				line = strings.Replace(line, "{ ", `{ registry = "feed", `, 1)
-			}
-			out = append(out, line)
-			if strings.HasPrefix(line, "version") && !published {
-				out = append(out, "publish = [\"feed\"]\n")
-			}
-		}
-		return os.WriteFile(name, []byte(strings.Join(out, "")), 0o644)
-	})
-}
+// forFeed rewrites a workspace for crates.io so that all of it goes to the registry "feed".
+func forFeed(dir string) error { return outside.ForFeed(dir, "{index:feed}") }
 
 func appendTo(name, text string) error {
 	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)

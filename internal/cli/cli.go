@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tagboat/tagboat/internal/cli/access"
 	"github.com/tagboat/tagboat/internal/cli/manual"
 	"github.com/tagboat/tagboat/internal/cli/screen"
 	"github.com/tagboat/tagboat/internal/problem"
@@ -37,6 +38,7 @@ type Streams struct {
 type app struct {
 	env     map[string]string
 	streams Streams
+	plain   Streams // without the masker, for what hands a token on: to cargo, to a runner's own mask
 	masker  *secret.Masker
 	json    bool
 	noColor bool
@@ -55,6 +57,10 @@ func Main(ctx context.Context, args, env []string, s Streams) int {
 		a.env[k] = v
 	}
 	a.hideSecrets()
+	a.plain = s
+	if len(args) == 1 && args[0] == "--cargo-plugin" { // as cargo starts its credential providers
+		args = []string{"credential", "--cargo-plugin"}
+	}
 	out, errs := a.masker.Writer(s.Out), a.masker.Writer(s.Err)
 	a.streams = Streams{In: s.In, Out: out, Err: errs}
 	defer flush(out, errs)
@@ -125,6 +131,7 @@ Then let it look at the real world without writing anything:
 	flags.BoolVarP(&a.quiet, "quiet", "q", a.env["CI"] != "", "one line for each finished step (the default where CI is set)")
 	flags.StringVarP(&a.dir, "directory", "C", ".", "the repository")
 	root.AddCommand(a.rehearseCommand(), a.planCommand(), a.checkCommand(), a.packageCommand(), a.releaseCommand(), a.verifyCommand(), a.rollingCommand(), a.reconcileCommand(), a.tokenCommand(), a.configCommand())
+	root.AddCommand(access.Commands(a.desk, &a.code)...)
 	return root
 }
 

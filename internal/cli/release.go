@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tagboat/tagboat/internal/config"
+	"github.com/tagboat/tagboat/internal/credential"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
@@ -152,7 +153,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		return w, nil, err
 	}
 	held := a.tokens(cfg, indexes)
-	w.Registry, w.TokenFrom = a.clients(cfg, held), held.from
+	w.Registry, w.TokenFrom = a.clients(cfg, held.of), held.from
 	w.Token = func(ctx context.Context, name string) (secret.Value, error) {
 		client, err := w.Registry(name, indexes[name])
 		if err != nil {
@@ -206,25 +207,25 @@ func (a *app) handedWorld(ctx context.Context, t target) (w observe.World, end f
 		return w, nil, err
 	}
 	held := a.tokens(cfg, cargoRegistries(cargos))
-	w.Registry, w.TokenFrom, w.Keys = a.clients(cfg, held), held.from, a.billKeys(held)
+	w.Registry, w.TokenFrom, w.Keys = a.clients(cfg, held.of), held.from, a.billKeys(held)
 	return w, clean, nil
 }
 
 // poll is how often a workflow run is looked at.
 const poll = 15 * time.Second
 
-// clients opens a client for each registry.
-func (a *app) clients(cfg config.Config, held tokens) func(name, index string) (*registry.Client, error) {
+// clients makes the client of each registry, with the token that is stored for it.
+func (a *app) clients(cfg config.Config, stored func(name string) secret.Value) func(name, index string) (*registry.Client, error) {
 	return observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
-		if pinned := a.env[indexVariable(name)]; pinned != "" && pinned != index {
-			return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, indexVariable(name))
+		if pinned := a.env[credential.IndexVariable(name)]; pinned != "" && index != "" && pinned != index {
+			return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, credential.IndexVariable(name))
 		}
 		r, err := registry.New(name, index)
 		if c, ok := cfg.Registries[name]; ok && err == nil {
 			r = configured(r, c)
 		}
 		return r, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) },
-			Token: func(context.Context) (secret.Value, error) { return held.of(name), nil }}, err
+			Token: func(context.Context) (secret.Value, error) { return stored(name), nil }}, err
 	})
 }
 

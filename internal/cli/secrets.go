@@ -112,13 +112,6 @@ func cargoRegistries(text []byte) map[string]string {
 	return out
 }
 
-// indexVariable is where cargo looks for a registry's index. A workflow that sets it keeps a commit from sending the
-// registry's token elsewhere.
-// https://doc.rust-lang.org/cargo/reference/config.html#registriesnameindex
-func indexVariable(name string) string {
-	return "CARGO_REGISTRIES_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_INDEX"
-}
-
 func sortedKeys[V any](m map[string]V) []string {
 	out := make([]string, 0, len(m))
 	for k := range m {

@@ -36,7 +36,7 @@ func terminal(ts *testscript.TestScript, neg bool, args []string) {
 	if typed != "" {
 		cmd.Stdin = inner
 	}
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_TOKEN", "CARGO_REGISTRIES_FEED_TOKEN", "NO_COLOR", "TERM"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_TOKEN", "CARGO_REGISTRIES_FEED_TOKEN", "CARGO_REGISTRIES_FEED_INDEX", "NO_COLOR", "TERM"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}

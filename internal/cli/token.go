@@ -12,9 +12,7 @@ import (
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
-	"github.com/tagboat/tagboat/internal/registry/kind"
 	"github.com/tagboat/tagboat/internal/release"
-	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -138,16 +136,7 @@ func (a *app) tokenDesk(ctx context.Context, t target) (*custody.Desk, error) {
 	d.Others = sortedKeys(a.registryNames(held))
 	d.Hub = func(ctx context.Context) (*forge.Client, error) { return a.forge(ctx, repo, t) }
 	d.Client = func(name, index string, token secret.Value) (*registry.Client, error) {
-		return observe.Clients(func(string, string) (registry.Registry, registry.Options, error) {
-			if pinned := a.env[indexVariable(name)]; pinned != "" && index != "" && pinned != index {
-				return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): the token is sent to neither", index, pinned, indexVariable(name))
-			}
-			r, err := registry.New(name, index)
-			if c, ok := cfg.Registries[name]; ok && err == nil {
-				r = configured(r, c)
-			}
-			return r, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) }, Token: func(context.Context) (secret.Value, error) { return token, nil }}, err
-		})(name, index)
+		return a.clients(cfg, func(string) secret.Value { return token })(name, index)
 	}
 	return d, nil
 }

@@ -59,15 +59,14 @@ func (m *Masker) userinfo(value string) {
 // NamedLikeSecret reports whether an environment variable of that name is likely to hold a secret.
 func NamedLikeSecret(name string) bool {
 	name = strings.ToUpper(name)
-	if name == "PAT" || name == "TAGBOAT_BILL_KEY" {
+	if name == "TAGBOAT_BILL_KEY" || slices.Contains(strings.Split(name, "_"), "PAT") { // but no PATH
 		return true
 	}
-	for _, part := range []string{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "_PAT", "PRIVATE_KEY", "API_KEY", "APIKEY"} {
-		if strings.Contains(name, part) && !strings.HasSuffix(name, "_URL") && !strings.HasSuffix(name, "CREDENTIAL_PROVIDER") {
-			return true
-		}
+	if strings.HasSuffix(name, "_URL") || strings.HasSuffix(name, "CREDENTIAL_PROVIDER") || strings.HasSuffix(name, "CREDENTIAL_PROVIDERS") {
+		return false
 	}
-	return false
+	return slices.ContainsFunc([]string{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "PRIVATE_KEY", "API_KEY", "APIKEY"},
+		func(part string) bool { return strings.Contains(name, part) })
 }
 
 // Forms returns the registered forms of the given kinds, sorted, for somebody else who masks output too. They are

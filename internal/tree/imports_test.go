@@ -19,7 +19,7 @@ type room struct {
 
 var leaves = []string{"internal/problem", "internal/secret", "internal/semver", "internal/config"}
 
-var adapters = []string{"internal/cargo/...", "internal/registry/...", "internal/forge/...", "internal/git"}
+var adapters = []string{"internal/cargo/...", "internal/registry/...", "internal/forge/...", "internal/git", "internal/credential"}
 
 // rooms is the direction of imports, edges first: edge, line of business, adapter, leaf. The first room that takes a
 // package in decides; docs/architecture.md explains it.
@@ -29,7 +29,9 @@ var rooms = []room{
 	{"internal/cli/manual", []string{"internal/problem", "internal/release", "internal/release/handover"}, "the reference is made from the commands, by names that documents have"},
 	{"internal/cli/screen", []string{"internal/release", "internal/render", "internal/converge"}, "what is drawn was decided elsewhere"},
 	{"internal/cli", join(leaves, adapters, []string{"internal/cli/...", "internal/release/...", "internal/rehearsal/...", "internal/render/...", "internal/converge", "internal/care"}), "an edge wires; no other edge is below it"},
-	{"internal/cli/custody", join(leaves, []string{"internal/care", "internal/notice", "internal/forge", "internal/registry/...", "internal/release", "internal/render/..."}), "a part of the command line, about tokens alone"},
+	{"internal/cli/prompt", nil, "people are asked without knowing what for"},
+	{"internal/cli/custody", join(leaves, []string{"internal/cli/prompt", "internal/care", "internal/notice", "internal/forge", "internal/registry/...", "internal/release", "internal/render/..."}), "a part of the command line, about tokens alone"},
+	{"internal/cli/access", []string{"internal/cli/prompt", "internal/cargo/...", "internal/config", "internal/credential", "internal/problem", "internal/registry/...", "internal/render/...", "internal/secret"}, "access to registries knows nothing of releases"},
 	{"internal/render/plain", nil, "text of unknown origin is made safe without knowing whose it is"},
 	{"internal/render/...", []string{"internal/render/plain", "internal/release", "internal/converge", "internal/config", "internal/problem"}, "sentences are made from data alone"},
 	{"internal/release", []string{"internal/converge", "internal/config", "internal/problem", "internal/secret", "internal/semver"}, "a plan is made from data alone"},
@@ -46,6 +48,7 @@ var rooms = []room{
 	{"internal/converge", []string{"internal/problem"}, "the engine knows nothing of releases"},
 	{"internal/cargo/...", []string{"internal/cargo/...", "internal/git", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},
 	{"internal/registry/...", []string{"internal/registry/...", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},
+	{"internal/credential", []string{"internal/cargo/...", "internal/config", "internal/problem", "internal/secret"}, "an adapter to the cargo that asks"},
 	{"internal/forge/...", []string{"internal/forge/...", "internal/problem", "internal/secret"}, "an adapter has no policy"},
 	{"internal/git", []string{"internal/problem", "internal/secret"}, "an adapter has no policy"},
 	{"internal/rehearsal/storm", []string{"internal/rehearsal/..."}, "a storm counts trials"},
@@ -64,6 +67,7 @@ var rooms = []room{
 	{"internal/bench", nil, "tests only"},
 	{"internal/container", nil, "tests only"},
 	{"internal/contract", nil, "tests only"},
+	{"internal/gitea", nil, "tests only"},
 	{"internal/tree", nil, "tests only"},
 }
 
@@ -153,7 +157,7 @@ var standard = []struct {
 	only []string
 	why  string
 }{
-	{"os/exec", []string{"internal/git", "internal/cargo/cage", "internal/rehearsal/gitstore", "internal/rehearsal/sample", "internal/rehearsal/openapi"}, "programs are started in few places"},
+	{"os/exec", []string{"internal/git", "internal/cargo/cage", "internal/credential", "internal/rehearsal/gitstore", "internal/rehearsal/sample", "internal/rehearsal/openapi"}, "programs are started in few places"},
 	{"testing", []string{"internal/rehearsal/storm", "internal/release/reltest"}, "tests stay out of the binary; a storm needs the virtual clock of testing/synctest"},
 	{"testing/synctest", []string{"internal/rehearsal/storm"}, "tests stay out of the binary"},
 	{"net/http/httptest", []string{"internal/acceptance/outside", "internal/release/reltest"}, "tests stay out of the binary"},

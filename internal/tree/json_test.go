@@ -30,6 +30,7 @@ var described = []struct {
 	{"internal/release/prove", []string{"Proof"}},
 	{"internal/cli", []string{"settings"}},
 	{"internal/render", []string{"TokenSource"}},
+	{"internal/cli/access", []string{"Session", "SessionGrant", "LoginReport"}},
 	{"internal/config", []string{"Setting", "Origin"}},
 	{"internal/rehearsal/storm", []string{"Result", "Violation"}},
 }

@@ -16,7 +16,8 @@ type Settings struct {
 	DefaultRegistry string            // [registry] default, "" = crates.io
 	ReplacedBy      map[string]string // [source.X] replace-with, X -> name
 	Programs        []Program
-	Toolchain       string // rust-toolchain channel, "" when there is none
+	Ways            []Program // keys that lead cargo's requests another way than the machine's own
+	Toolchain       string    // rust-toolchain channel, "" when there is none
 }
 
 // Program is a place where a checkout makes cargo or rustup start a program or changes the environment of one.
@@ -40,14 +41,16 @@ func (t *Tree) Settings() (Settings, error) {
 
 // Under returns the settings with their places in a folder below them, up being the way from there, such as "..".
 func (s Settings) Under(up string) Settings {
-	s.Programs = slices.Clone(s.Programs)
-	for i := range s.Programs {
-		s.Programs[i].At.File = path.Join(up, s.Programs[i].At.File)
+	s.Programs, s.Ways = slices.Clone(s.Programs), slices.Clone(s.Ways)
+	for _, list := range [][]Program{s.Programs, s.Ways} {
+		for i := range list {
+			list[i].At.File = path.Join(up, list[i].At.File)
+		}
 	}
 	return s
 }
 
-// Fill takes from next what s does not say itself. Programs add up.
+// Fill takes from next what s does not say itself. Programs and ways add up.
 func (s *Settings) Fill(next Settings) {
 	for alias, index := range next.Registries {
 		if _, ok := s.Registries[alias]; !ok {
@@ -62,6 +65,7 @@ func (s *Settings) Fill(next Settings) {
 	s.DefaultRegistry = cmp.Or(s.DefaultRegistry, next.DefaultRegistry)
 	s.Toolchain = cmp.Or(s.Toolchain, next.Toolchain)
 	s.Programs = append(s.Programs, next.Programs...)
+	s.Ways = append(s.Ways, next.Ways...)
 }
 
 // configuration reads the checkout's cargo configuration. Of the two names cargo prefers the older one where both
@@ -109,6 +113,11 @@ func (t *Tree) configFile(s *Settings, name string, seen map[string]bool) error 
 		}
 	}
 	collectPrograms(s, name, nil, doc)
+	for _, key := range []string{"proxy", "cainfo", "proxy-cainfo"} {
+		if v := doc.Get("http", key); v.String() != "" {
+			s.Ways = append(s.Ways, Program{Key: "http." + key, Value: v.String(), At: v.At(name)})
+		}
+	}
 	return nil
 }
 

@@ -2,16 +2,12 @@ package custody
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/tagboat/tagboat/internal/care"
+	"github.com/tagboat/tagboat/internal/cli/prompt"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/release"
@@ -56,15 +52,14 @@ const maxSecret = 48 << 10
 
 // fresh asks for the new value, without showing it where somebody types, and masks it before anything else happens.
 func (d *Desk) fresh(ctx context.Context, t care.Token) (secret.Value, error) {
-	var text []byte
-	var err error
-	if f, ok := d.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	typed := prompt.Terminal(d.In)
+	if typed {
 		fmt.Fprintf(d.Err, "It is tried at %s before it is written.\nNew value of %s (%s), not shown: ", render.Clean(t.Index), render.Clean(t.Name), render.Clean(t.Variable))
 		d.Flush()
-		text, err = unseen(ctx, f)
+	}
+	text, err := prompt.Secret(ctx, d.In, maxSecret)
+	if typed {
 		fmt.Fprintln(d.Err)
-	} else {
-		text, err = io.ReadAll(io.LimitReader(d.In, maxSecret+1))
 	}
 	raw := secret.New(string(text))
 	d.hide(raw)
@@ -84,27 +79,4 @@ func (d *Desk) fresh(ctx context.Context, t care.Token) (secret.Value, error) {
 	}
 	d.hide(v)
 	return v, nil
-}
-
-// unseen reads a line while the terminal shows nothing. An interruption leaves the terminal as it was.
-func unseen(ctx context.Context, f *os.File) ([]byte, error) {
-	before, err := term.GetState(int(f.Fd()))
-	if err != nil {
-		return nil, err
-	}
-	type line struct {
-		text []byte
-		err  error
-	}
-	read := make(chan line, 1)
-	go func() {
-		text, err := term.ReadPassword(int(f.Fd()))
-		read <- line{text, err}
-	}()
-	select {
-	case l := <-read:
-		return l.text, l.err
-	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), term.Restore(int(f.Fd()), before))
-	}
 }

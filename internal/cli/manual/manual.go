@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tagboat/tagboat/internal/cli/access"
+	"github.com/tagboat/tagboat/internal/credential"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/handover"
@@ -36,6 +38,7 @@ var documents = map[string]string{
 	"rehearse": release.ReportSchema, "plan": release.ReportSchema, "check": release.ReportSchema, "release": release.ReportSchema,
 	"package": handover.Schema, "verify": release.ReportSchema + ", with `proofs`", "rolling": release.ReportSchema, "reconcile": release.ReportSchema + ", with `releases`", "config": "tagboat.config/v1",
 	"token check": release.ReportSchema + ", with `tokens`", "token rotate": release.ReportSchema + ", with `tokens`",
+	"run": access.SessionSchema, "login": access.LoginSchema + ", with `--ci` `" + access.SessionSchema + "`", "logout": access.LoginSchema,
 }
 
 // variables are the environment variables that are read besides those of registries.
@@ -49,6 +52,9 @@ var variables = [][2]string{
 	{"RUNNER_TEMP, TMPDIR", "Where a run keeps its scratch files; the first that is set."},
 	{"GITHUB_ACTIONS", "Default of `--issue`; GitHub Actions sets it."},
 	{"GITHUB_SERVER_URL", "Where people make tokens for GitHub (default `https://github.com`); GitHub Actions sets it."},
+	{credential.Variable, "The folder of a session, by which `tagboat credential` finds the tokens; `tagboat run` and `tagboat login --ci` set it for cargo."},
+	{"XDG_RUNTIME_DIR", "Where `tagboat run` has its socket, and `tagboat login --ci` its file where there is no RUNNER_TEMP."},
+	{"GITHUB_ENV", "Where `tagboat login --ci` tells later steps about the tokens; GitHub Actions sets it."},
 	{"CI", "Default of `--quiet`."},
 	{"NO_COLOR", "Default of `--no-color`."},
 }
