@@ -68,10 +68,10 @@ func (t *Twin) Issued() int {
 	return t.issued
 }
 
-// Op names the operation of a request, for faults: "token".
+// Op names the operation of a request, for faults: "entra-token".
 func Op(r *http.Request) string {
 	if strings.HasSuffix(r.URL.Path, "/oauth2/v2.0/token") {
-		return "token"
+		return "entra-token"
 	}
 	return ""
 }
