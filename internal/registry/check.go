@@ -26,6 +26,7 @@ type Access struct {
 	Reachable    bool
 	AuthRequired bool
 	Token        bool // one is configured, good or bad
+	Trusted      bool // crates that exist go by trusted publishing, which needs none
 	Read         Known
 	Publish      Known
 	Detail       []string // sentences for people: what is missing, what could not be known, what to mind
@@ -39,7 +40,7 @@ func (c *Client) Check(ctx context.Context) (Access, error) {
 	if err != nil {
 		return Access{}, fmt.Errorf("check registry %s: token: %w", c.registry.Name, err)
 	}
-	a.Token = !token.IsZero()
+	a.Token, a.Trusted = !token.IsZero(), c.options.Trusted != nil
 	if strings.HasPrefix(c.registry.URL, "http:") {
 		a.Detail = append(a.Detail, "the registry is spoken to over http: the token can be read on the way")
 	}
@@ -59,6 +60,8 @@ func (c *Client) Check(ctx context.Context) (Access, error) {
 	case config.API == "":
 		a.Publish = No
 		a.Detail = append(a.Detail, "the registry takes no uploads: its config.json names no api")
+	case token.IsZero() && a.Trusted:
+		a.Detail = append(a.Detail, "crates go by trusted publishing; whether each of them is registered for it shows at the first upload")
 	case token.IsZero():
 		a.Publish = No
 		a.Detail = append(a.Detail, "no token is configured; uploads need "+c.registry.Kind.Traits().TokenForm)

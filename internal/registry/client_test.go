@@ -563,10 +563,12 @@ func TestCheck(t *testing.T) {
 		config string
 		token  string
 		kind   Kind
-		probe  int
-		answer string
-		want   Access
-		detail string
+
+		trusted bool
+		probe   int
+		answer  string
+		want    Access
+		detail  string
 	}{
 		"noToken":      {config: api, want: Access{Reachable: true, Read: Yes, Publish: No}, detail: "no token is configured"},
 		"open":         {config: api, token: testToken, want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "reading needs no token"},
@@ -580,6 +582,8 @@ func TestCheck(t *testing.T) {
 		"scoped":       {config: api, token: testToken, kind: KindCratesIO, probe: 403, answer: `{"errors":[{"detail":"this token does not have the required permissions to perform this action"}]}`, want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "limited to some uses"},
 		"wrongScheme":  {config: api, token: testToken, kind: KindCratesIO, probe: 401, answer: "{}", want: Access{Reachable: true, Read: Yes, Publish: No}, detail: "refused the token"},
 		"unanswered":   {config: api, token: testToken, kind: KindCratesIO, probe: 404, want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "could not be asked"},
+		"trusted":      {config: api, kind: KindCratesIO, trusted: true, want: Access{Reachable: true, Trusted: true, Read: Yes, Publish: Unknown}, detail: "go by trusted publishing"},
+		"bothLanes":    {config: api, token: testToken, kind: KindCratesIO, trusted: true, probe: 200, answer: "{}", want: Access{Reachable: true, Trusted: true, Read: Yes, Publish: Yes}, detail: "valid and not limited"},
 		"trustedToken": {config: api, token: "cio_tp_x", kind: KindCratesIO, want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "trusted publishing"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -590,7 +594,11 @@ func TestCheck(t *testing.T) {
 			if c.probe != 0 {
 				h.answer("GET /api/v1/crates", c.probe, nil, c.answer)
 			}
-			client := NewClient(Registry{Name: "feed", URL: h.URL + "/index/", Kind: c.kind}, withToken(c.token))
+			options := withToken(c.token)
+			if c.trusted {
+				options.Trusted = func(context.Context, string) (secret.Value, error) { panic("a look mints") }
+			}
+			client := NewClient(Registry{Name: "feed", URL: h.URL + "/index/", Kind: c.kind}, options)
 			got, err := client.Check(t.Context())
 			if err != nil {
 				t.Fatal(err)
