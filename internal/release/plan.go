@@ -238,6 +238,9 @@ func (b *planner) registries() {
 			case !state.Exists:
 				reason = "new crate there"
 			}
+			if r.Crates[c.Name].Checksum == "" {
+				reason += r.Login.by(r.Lane(c.Name))
+			}
 			publish := b.add(converge.Step{Key: key(KindPublish, what), Needs: needs, Lane: RegistryLane(r.Name), Args: args, Reason: reason})
 			confirms = append(confirms, b.add(converge.Step{Key: key(KindConfirm, what), Needs: []string{publish}, Args: args, Reason: "the index shows it with our checksum"}))
 		}

@@ -173,14 +173,15 @@ func judgeRegistries(s Snapshot) []Finding {
 	for _, r := range s.Registries {
 		// Who only starts the release workflow need not hold the tokens that it publishes with.
 		if r.Access.Asked && r.Access.Problem != "" && !(r.Access.NoToken && s.Dispatches()) {
-			out = append(out, Finding{Rule: "registry-access", Severity: Stop, Summary: fmt.Sprintf("registry %s: %s", r.Name, r.Access.Problem), Hint: r.Access.Hint})
+			out = append(out, Finding{Rule: "registry-access", Severity: Stop, Summary: fmt.Sprintf("registry %s: %s", r.Name, r.Access.Problem), Detail: r.Access.Detail, Hint: r.Access.Hint})
 		}
+		out = append(out, newWithoutToken(s, r)...)
 		if r.Forecast.Wait > 0 {
 			out = append(out, Finding{Rule: "rate-limit", Severity: Warn, Summary: "registry " + r.Forecast.Text})
 		}
 		out = append(out, judgeLedgerAgainstIndex(s, r)...)
 	}
-	return out
+	return append(out, unkeyed(s)...)
 }
 
 // judgeLedgerAgainstIndex finds a version that the index has with other bytes than the release's bill, before

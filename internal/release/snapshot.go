@@ -43,6 +43,7 @@ type Snapshot struct {
 	Remote     Remote        `json:"remote"`
 	Registries []Registry    `json:"registries"`
 	Artifacts  []Artifact    `json:"artifacts,omitempty"`
+	Unkeyed    bool          `json:"unkeyed,omitempty"` // no credential of this run outlives it, so that none makes a bill authentic for the next one
 }
 
 // Checkout is what the commit itself says, read from a clean clone of it.
@@ -152,6 +153,7 @@ type Registry struct {
 	Kind     string                `json:"kind"`
 	AwaitAll bool                  `json:"await"` // the index must show a crate before its dependents are uploaded
 	Access   Access                `json:"access"`
+	Login    *Login                `json:"login,omitempty"`
 	Crates   map[string]IndexState `json:"crates"`
 	Forecast Forecast              `json:"forecast"`
 }
@@ -161,6 +163,7 @@ type Access struct {
 	Asked   bool   `json:"asked"`
 	NoToken bool   `json:"no_token,omitempty"` // no credential is configured
 	Problem string `json:"problem,omitempty"`  // why publishing there cannot work
+	Detail  string `json:"detail,omitempty"`
 	Hint    string `json:"hint,omitempty"`
 }
 
