@@ -24,6 +24,7 @@ import (
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
+	"github.com/tagboat/tagboat/internal/rehearsal/githubid"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
 	"github.com/tagboat/tagboat/internal/rehearsal/gitstore"
 	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
@@ -59,6 +60,9 @@ type Options struct {
 	Checkout  func(*release.Checkout)
 	Artifacts map[string]string // files of the working directory
 	Faults    []string          // in the language of package fault
+	Job       *githubid.Job     // runs have this identity, and crates-io goes by trusted publishing
+	Fresh     []string          // with Job: crates that crates-io does not have yet; it has all others
+	NoToken   bool              // with Job: there is no token for crates-io
 }
 
 // World is everything that a release touches. Its twins are the truth about what was done.
@@ -72,6 +76,8 @@ type World struct {
 	Registries map[string]*registrytwin.Twin
 	Faults     *fault.Set
 	Commit     string
+	Identity   *githubid.Issuer  // with Options.Job
+	Masker     *secret.Masker    // knows every credential that a run made
 	Keys       []release.BillKey // of the next run
 	WorkingDir string
 
@@ -94,6 +100,7 @@ func New(t testing.TB, o Options) *World {
 	}
 	w := &World{t: t, options: o, network: map[string]*listener{}, store: gitstore.NewMemory(), Registries: map[string]*registrytwin.Twin{},
 		Keys: []release.BillKey{{Name: registry.CratesIO, Value: secret.New(FeedToken)}}, WorkingDir: t.TempDir()}
+	w.Masker = &secret.Masker{}
 	w.faults(o.Faults)
 	w.startGitHub()
 	for i := range w.options.Crates {
@@ -219,10 +226,16 @@ func (w *World) startRegistry(name string) {
 	host := name + ".test"
 	c := registrytwin.Config{Name: name, URL: "http://" + host, Manners: registrytwin.Lenient, Tokens: []registrytwin.Token{{Label: "publisher", Value: secret.New(FeedToken), Scope: registrytwin.Publish}},
 		LagOf: func(crate string) time.Duration { return w.Faults.Lag(name, crate) }}
+	if w.options.Job != nil && name == registry.CratesIO {
+		w.trust(&c)
+	}
 	if w.options.Registry != nil {
 		w.options.Registry(name, &c)
 	}
 	w.Registries[name] = registrytwin.New(c)
+	if w.options.Job != nil && name == registry.CratesIO {
+		w.reserve()
+	}
 	w.Serve(host, w.Faults.Wrap(name, registrytwin.Op, w.Registries[name].Handler()))
 }
 
@@ -289,13 +302,21 @@ func (w *World) Outside() observe.World {
 	}
 	out := observe.World{Source: &source{w}, Forge: hub, Keys: w.Keys, Scratch: w.t.TempDir(), WorkingDir: w.WorkingDir, Poll: time.Second,
 		Token: func(context.Context, string) (secret.Value, error) { return secret.New(FeedToken), nil }}
+	trusted := w.trusted(&out, client)
 	out.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
 		if w.Registries[name] == nil {
 			return registry.Registry{}, registry.Options{}, fmt.Errorf("registry %s has no index", name)
 		}
 		r, err := registry.New(name, index)
 		r.URL = "http://" + name + ".test/index/"
-		return r, registry.Options{HTTP: client, Token: token(FeedToken)}, err
+		o := registry.Options{HTTP: client, Token: token(FeedToken)}
+		if name == registry.CratesIO && w.options.NoToken {
+			o.Token = nil
+		}
+		if trusted != nil && name == registry.CratesIO {
+			o.Trusted = trusted.Token
+		}
+		return r, o, err
 	})
 	return out
 }

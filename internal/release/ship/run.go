@@ -29,6 +29,9 @@ type Options struct {
 // rehearsed releases. The report is never nil and says everything; the error repeats its problems for callers that
 // need a chain.
 func Converge(ctx context.Context, w observe.World, req release.Request, o Options) (*release.Report, error) {
+	if w.Revoke != nil {
+		defer w.Revoke() // however this ends: a panic passes here, too
+	}
 	s, err := observe.Snapshot(ctx, w, req)
 	if err != nil {
 		r := release.ErrorReport(o.Command, err)

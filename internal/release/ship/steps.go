@@ -156,6 +156,16 @@ func workflow(w observe.World, s release.Snapshot) *dispatch.Workflow {
 	return f
 }
 
+// registry returns what was seen of one of the release's registries.
+func (x *steps) registry(name string) release.Registry {
+	for _, r := range x.snap.Registries {
+		if r.Name == name {
+			return r
+		}
+	}
+	return release.Registry{}
+}
+
 // client returns the client of one of the release's registries.
 func (x *steps) client(name string) (*registry.Client, error) {
 	for _, r := range x.snap.Registries {

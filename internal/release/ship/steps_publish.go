@@ -301,7 +301,7 @@ func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outco
 	if limit := x.snap.Config.Pace.MaxWait.Std(); errors.As(err, &re) && re.Class == registry.RateLimited && time.Until(re.RetryAt) > limit {
 		return converge.Waiting(fmt.Sprintf("registry %s takes no more uploads until %s", reg, re.RetryAt.UTC().Format(time.RFC3339)), re.RetryAt), nil
 	}
-	return converge.Outcome{}, refused(err, reg, *entry)
+	return converge.Outcome{}, x.refused(err, reg, *entry)
 }
 
 // lookHolds is how long what an index showed may stand for looking again right before an upload.
@@ -319,8 +319,14 @@ func (x *steps) justLooked(reg, name string) bool {
 }
 
 // refused turns an answer that no retry can mend into something a person can act on.
-func refused(err error, reg string, c release.BillCrate) error {
+func (x *steps) refused(err error, reg string, c release.BillCrate) error {
 	var re *registry.Error
+	if told := problem.All(err); len(told) > 0 {
+		if errors.As(err, &re) && re.Retryable() || told[0].Kind == problem.Failed {
+			return err
+		}
+		return converge.Halt(*told[0]) // no credential could be made for this run: no other crate fares better
+	}
 	if !errors.As(err, &re) || re.Retryable() {
 		return err
 	}
@@ -328,8 +334,20 @@ func refused(err error, reg string, c release.BillCrate) error {
 		Hint: "mend what it names and run again: what is published stays published and is not uploaded twice"}
 	if re.Class == registry.Denied {
 		p.Hint = fmt.Sprintf("the token for %s may not publish %s: check its scope and the crate's owners, then run again", reg, c.Name)
+		if r := x.registry(reg); r.Lane(c.Name) == release.LoginTrusted {
+			p.Hint = trustedHint(*r.Login, c.Name)
+		}
 	}
 	return p
+}
+
+// trustedHint says what to register where a crate is not among those that the job may publish.
+func trustedHint(l release.Login, crate string) string {
+	environment := "no environment"
+	if l.Environment != "" {
+		environment = "environment " + l.Environment
+	}
+	return fmt.Sprintf("at https://crates.io/crates/%s/settings, under Trusted Publishing, register repository %s, workflow %s and %s; then run again: what is published stays published", crate, l.Repository, l.Workflow, environment)
 }
 
 func (x *steps) upload(ctx context.Context, reg, file string, c release.BillCrate) (registry.Receipt, error) {

@@ -1,0 +1,82 @@
+package reltest
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/registry/mint"
+	"github.com/tagboat/tagboat/internal/rehearsal/fault"
+	"github.com/tagboat/tagboat/internal/rehearsal/githubid"
+	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/observe"
+	"github.com/tagboat/tagboat/internal/secret"
+)
+
+// MintMark is in every credential that is made for a run. No output may hold it.
+const MintMark = "-marked-minted"
+
+// identityKey signs for every world: making a key takes long.
+var identityKey = sync.OnceValues(githubid.Key)
+
+// trust starts GitHub's issuer and lets crates-io know the job as the publisher of every crate.
+func (w *World) trust(c *registrytwin.Config) {
+	key, err := identityKey()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.Identity = githubid.New("http://token.test", key)
+	w.Serve("token.test", w.Faults.Wrap(fault.GitHub, githubid.Op, w.Identity.Handler()))
+	keys := &http.Transport{DialContext: w.dial, DisableKeepAlives: true}
+	v := githubid.Verifier{Issuer: w.Identity.URL(), Audience: "crates.io", HTTP: &http.Client{Transport: keys}}
+	c.Manners = registrytwin.CratesIO
+	c.Trusted = &registrytwin.Trusted{Mark: MintMark, Verify: func(ctx context.Context, jwt string) (githubid.Claims, error) { return v.Verify(ctx, jwt, time.Now()) }}
+	for _, crate := range w.options.Crates {
+		c.Trusted.Publishers = append(c.Trusted.Publishers, registrytwin.Publisher{Crate: crate.Name, Repository: "o/r", Workflow: "release.yml"})
+	}
+}
+
+// reserve puts the crates there that are no new ones.
+func (w *World) reserve() {
+	for _, crate := range w.options.Crates {
+		if slices.Contains(w.options.Fresh, crate.Name) {
+			continue
+		}
+		if err := w.Registries[registry.CratesIO].Reserve(crate.Name); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// trusted gives a run the identity of a job of its own; nil where the world has none.
+func (w *World) trusted(out *observe.World, client *http.Client) *mint.Source {
+	if w.options.Job == nil {
+		return nil
+	}
+	address, bearer := w.Identity.Start(*w.options.Job, MintMark)
+	o := mint.Options{HTTP: client, Hide: func(v secret.Value) { w.Masker.Add(v) }}
+	job, err := mint.NewJob(address, secret.New(bearer), o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s := mint.CratesIO(job, o)
+	out.Login = func(ctx context.Context, name string) (release.Login, error) {
+		if name != registry.CratesIO {
+			return release.Login{}, nil
+		}
+		id, err := s.Identity(ctx)
+		return release.Login{How: release.LoginTrusted, Repository: id.Repository, Workflow: id.Workflow, Environment: id.Environment}, err
+	}
+	out.Revoke = func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := s.Revoke(ctx); err != nil {
+			w.t.Logf("revoke: %v", err)
+		}
+	}
+	return s
+}
