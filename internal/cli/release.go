@@ -84,6 +84,9 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	src := &source.Repository{Repo: repo, Scratch: scratch, Stands: map[string]string{}, ReadOnly: t.readOnly}
 	var gates []func()
 	clean := func() {
+		if w.Revoke != nil {
+			w.Revoke()
+		}
 		for _, stop := range gates {
 			stop()
 		}
@@ -103,6 +106,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	if err != nil {
 		return w, nil, err
 	}
+	credentials := a.credentials(cfg)
 	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
 		if pinned := a.env[indexVariable(name)]; pinned != "" && pinned != index {
 			return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, indexVariable(name))
@@ -111,12 +115,12 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		if c, ok := cfg.Registries[name]; ok && err == nil {
 			r = configured(r, c)
 		}
-		return r, registry.Options{UserAgent: userAgent(), Warn: a.warn,
-			Token: func(context.Context) (secret.Value, error) { return a.registryToken(name, cfg), nil }}, err
+		return r, credentials.Options(name, registry.Options{UserAgent: userAgent(), Warn: a.warn}), err
 	})
+	credentials.Wire(&w)
 	w.Token = func(_ context.Context, name string) (secret.Value, error) { return a.registryToken(name, cfg), nil }
 	src.Gate = func(name, index string) (string, error) {
-		if a.registryToken(name, cfg).IsZero() || name == registry.CratesIO {
+		if !credentials.Any(name) || name == registry.CratesIO {
 			return "", nil
 		}
 		client, err := w.Registry(name, index)

@@ -8,6 +8,7 @@ import (
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/release/login"
 	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/secret"
 )
@@ -48,6 +49,13 @@ func (a *app) registryToken(name string, cfg config.Config) secret.Value {
 		return secret.New(v)
 	}
 	return secret.Value{}
+}
+
+// credentials are what a run logs in to registries with.
+func (a *app) credentials(cfg config.Config) *login.Credentials {
+	return login.New(login.Config{Settings: cfg, Env: a.env, UserAgent: userAgent(), Warn: a.warn,
+		Token: func(name string) secret.Value { return a.registryToken(name, cfg) },
+		Hide:  func(v secret.Value) { a.masker.Add(v) }})
 }
 
 // indexVariable is where cargo looks for a registry's index. A workflow that sets it keeps a commit from sending the

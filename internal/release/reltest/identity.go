@@ -7,13 +7,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/registry/mint"
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubid"
 	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
-	"github.com/tagboat/tagboat/internal/release"
-	"github.com/tagboat/tagboat/internal/release/observe"
+	"github.com/tagboat/tagboat/internal/release/login"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -52,31 +52,19 @@ func (w *World) reserve() {
 	}
 }
 
-// trusted gives a run the identity of a job of its own; nil where the world has none.
-func (w *World) trusted(out *observe.World, client *http.Client) *mint.Source {
-	if w.options.Job == nil {
-		return nil
-	}
-	address, bearer := w.Identity.Start(*w.options.Job, MintMark)
-	o := mint.Options{HTTP: client, Hide: func(v secret.Value) { w.Masker.Add(v) }}
-	job, err := mint.NewJob(address, secret.New(bearer), o)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	s := mint.CratesIO(job, o)
-	out.Login = func(ctx context.Context, name string) (release.Login, error) {
-		if name != registry.CratesIO {
-			return release.Login{}, nil
+// credentials gives a run the identity of a job of its own, where the world has one.
+func (w *World) credentials(client *http.Client) *login.Credentials {
+	c := login.Config{Settings: config.Default(), HTTP: client, Env: map[string]string{}, Token: func(name string) secret.Value {
+		if name == registry.CratesIO && w.options.NoToken {
+			return secret.Value{}
 		}
-		id, err := s.Identity(ctx)
-		return release.Login{How: release.LoginTrusted, Repository: id.Repository, Workflow: id.Workflow, Environment: id.Environment}, err
+		return secret.New(FeedToken)
+	}, Hide: func(v secret.Value) { w.Masker.Add(v) }, Warn: func(s string) { w.t.Log(s) }}
+	if w.options.Job != nil {
+		c.Env[mint.URLVariable], c.Env[mint.TokenVariable] = w.Identity.Start(*w.options.Job, MintMark)
+		r := c.Settings.Registries[registry.CratesIO]
+		r.Login = config.LoginTrusted
+		c.Settings.Registries[registry.CratesIO] = r
 	}
-	out.Revoke = func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := s.Revoke(ctx); err != nil {
-			w.t.Logf("revoke: %v", err)
-		}
-	}
-	return s
+	return login.New(c)
 }

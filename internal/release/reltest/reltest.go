@@ -302,21 +302,15 @@ func (w *World) Outside() observe.World {
 	}
 	out := observe.World{Source: &source{w}, Forge: hub, Keys: w.Keys, Scratch: w.t.TempDir(), WorkingDir: w.WorkingDir, Poll: time.Second,
 		Token: func(context.Context, string) (secret.Value, error) { return secret.New(FeedToken), nil }}
-	trusted := w.trusted(&out, client)
+	credentials := w.credentials(client)
+	credentials.Wire(&out)
 	out.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
 		if w.Registries[name] == nil {
 			return registry.Registry{}, registry.Options{}, fmt.Errorf("registry %s has no index", name)
 		}
 		r, err := registry.New(name, index)
 		r.URL = "http://" + name + ".test/index/"
-		o := registry.Options{HTTP: client, Token: token(FeedToken)}
-		if name == registry.CratesIO && w.options.NoToken {
-			o.Token = nil
-		}
-		if trusted != nil && name == registry.CratesIO {
-			o.Trusted = trusted.Token
-		}
-		return r, o, err
+		return r, credentials.Options(name, registry.Options{HTTP: client}), err
 	})
 	return out
 }
