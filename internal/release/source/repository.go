@@ -398,6 +398,7 @@ func (r *Repository) readTexts(c *release.Checkout) error {
 	for _, f := range files {
 		if f.Name == found.File {
 			c.Findings = append(c.Findings, LintWorkflow(f)...)
+			c.Findings = append(c.Findings, LintIdentity(f, r.config)...)
 		}
 	}
 	return nil
