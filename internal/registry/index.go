@@ -205,6 +205,22 @@ func (c *Client) uploadToken(ctx context.Context, op, crate, api string) (secret
 	return token, nil
 }
 
+// Login makes the token of trusted publishing that the next uploads use, where there is that: whoever asks before the
+// first of them meets a refusal before anything is public.
+func (c *Client) Login(ctx context.Context) error {
+	if c.options.Trusted == nil {
+		return nil
+	}
+	config, err := c.apiConfig(ctx, "log in")
+	if err != nil {
+		return err
+	}
+	if _, err := c.options.Trusted(ctx, config.API); err != nil {
+		return fmt.Errorf("log in to registry %s: %w", c.registry.Name, err)
+	}
+	return nil
+}
+
 func (c *Client) forget(name string) {
 	c.mu.Lock()
 	delete(c.cache, name)

@@ -9,6 +9,9 @@ import (
 
 // logins says how crates go to the registries for which a run makes its own credential. It is empty where tokens do.
 func logins(r release.Report) []string {
+	if !hasStep(r, release.KindPublish) {
+		return nil // another run publishes
+	}
 	var out []string
 	for _, reg := range r.Registries {
 		if !reg.Login.Minted() {

@@ -10,7 +10,7 @@ import (
 
 // TestLogins: the plan and the job summary say by what each crate goes.
 func TestLogins(t *testing.T) {
-	r := release.Report{Command: "plan", Outcome: release.Planned,
+	r := release.Report{Command: "plan", Outcome: release.Planned, Steps: []release.ReportStep{{Key: "publish/crates-io/core@1.0.0", Kind: release.KindPublish}},
 		Crates: []release.Crate{{Name: "core", Version: "1.0.0", Registries: []string{"crates-io", "feed"}}, {Name: "driver", Version: "1.0.0", Registries: []string{"crates-io"}}},
 		Registries: []release.Registry{
 			{Name: "crates-io", Login: &release.Login{How: release.LoginTrusted, Repository: "acme/demo", Workflow: "release.yml", Environment: "release"}, Crates: map[string]release.IndexState{"core": {Exists: true}}},

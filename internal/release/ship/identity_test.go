@@ -126,7 +126,9 @@ func TestIdentityTrouble(t *testing.T) {
 	}{
 		{"a new crate and no token", func(o *reltest.Options) { o.Fresh = []string{"driver"} }, release.Stopped, 0, 0, []string{"cannot make a new crate", "new there: driver", "0.0.0", "CARGO_REGISTRY_TOKEN"}},
 		{"a run that workflow_run started", func(o *reltest.Options) { o.Job.Event = "workflow_run" }, release.Stopped, 0, 0, []string{"takes no trusted publishing from a run that `workflow_run` started"}},
-		{"another workflow", func(o *reltest.Options) { o.Job.Workflow = "ci.yml" }, release.Stopped, 0, 0, []string{"workflow filename `ci.yml`", "register repository o/r, workflow ci.yml and no environment"}},
+		{"another workflow", func(o *reltest.Options) {
+			o.Job.Workflow, o.Fresh, o.NoToken = "ci.yml", []string{"core"}, false
+		}, release.Stopped, 0, 0, []string{"workflow filename `ci.yml`", "register repository o/r, workflow ci.yml and no environment"}},
 		{"a crate that is not registered", func(o *reltest.Options) {
 			o.Registry = func(_ string, c *registrytwin.Config) { c.Trusted.Publishers = c.Trusted.Publishers[:1] }
 		}, release.Stopped, 1, 1, []string{"not valid for crate `driver`", "https://crates.io/crates/driver/settings", "workflow release.yml and no environment"}},

@@ -61,6 +61,8 @@ func (x *steps) Do(ctx context.Context, step converge.Step) (converge.Outcome, e
 		return x.asset(ctx, step)
 	case release.KindLedger:
 		return x.ledger(ctx)
+	case release.KindLogin:
+		return x.login(ctx, step.Args["registry"])
 	case release.KindPublish:
 		return x.publish(ctx, step)
 	case release.KindConfirm:

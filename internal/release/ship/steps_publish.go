@@ -260,6 +260,37 @@ func (x *steps) lookup(ctx context.Context, reg, crate, version string) (*regist
 	return nil, nil
 }
 
+// login makes the token of trusted publishing that the uploads to a registry use.
+func (x *steps) login(ctx context.Context, reg string) (converge.Outcome, error) {
+	client, err := x.client(reg)
+	if err == nil {
+		err = client.Login(ctx)
+	}
+	if err != nil {
+		return x.delayed(notMinted(err), reg)
+	}
+	return converge.Done(), nil
+}
+
+// delayed turns a limit that lasts longer than anybody waits into the time to come back.
+func (x *steps) delayed(err error, reg string) (converge.Outcome, error) {
+	var re *registry.Error
+	if limit := x.snap.Config.Pace.MaxWait.Std(); errors.As(err, &re) && re.Class == registry.RateLimited && time.Until(re.RetryAt) > limit {
+		return converge.Waiting(fmt.Sprintf("registry %s takes no more uploads until %s", reg, re.RetryAt.UTC().Format(time.RFC3339)), re.RetryAt), nil
+	}
+	return converge.Outcome{}, err
+}
+
+// notMinted halts the run where no credential could be made for it: no other upload fares better.
+func notMinted(err error) error {
+	var re *registry.Error
+	told := problem.All(err)
+	if len(told) == 0 || told[0].Kind == problem.Failed || errors.As(err, &re) && re.Retryable() {
+		return err
+	}
+	return converge.Halt(*told[0])
+}
+
 // publish uploads one crate to one registry unless its index has it already.
 func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outcome, error) {
 	reg, name := step.Args["registry"], step.Args["crate"]
@@ -297,11 +328,7 @@ func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outco
 	if seen, e := x.seen(ctx, reg, *entry); e == nil && seen {
 		return converge.DoneBecause("accepted, although the answer was: " + err.Error()), nil
 	}
-	var re *registry.Error
-	if limit := x.snap.Config.Pace.MaxWait.Std(); errors.As(err, &re) && re.Class == registry.RateLimited && time.Until(re.RetryAt) > limit {
-		return converge.Waiting(fmt.Sprintf("registry %s takes no more uploads until %s", reg, re.RetryAt.UTC().Format(time.RFC3339)), re.RetryAt), nil
-	}
-	return converge.Outcome{}, x.refused(err, reg, *entry)
+	return x.delayed(x.refused(err, reg, *entry), reg)
 }
 
 // lookHolds is how long what an index showed may stand for looking again right before an upload.
@@ -321,11 +348,8 @@ func (x *steps) justLooked(reg, name string) bool {
 // refused turns an answer that no retry can mend into something a person can act on.
 func (x *steps) refused(err error, reg string, c release.BillCrate) error {
 	var re *registry.Error
-	if told := problem.All(err); len(told) > 0 {
-		if errors.As(err, &re) && re.Retryable() || told[0].Kind == problem.Failed {
-			return err
-		}
-		return converge.Halt(*told[0]) // no credential could be made for this run: no other crate fares better
+	if len(problem.All(err)) > 0 {
+		return notMinted(err)
 	}
 	if !errors.As(err, &re) || re.Retryable() {
 		return err
