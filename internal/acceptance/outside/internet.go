@@ -64,7 +64,7 @@ func (w *World) OpenInternet() (*Internet, error) {
 	n.trusted.Verify = verify("crates.io")
 	n.CratesIO = registrytwin.New(registrytwin.Config{Name: "crates-io", URL: "https://crates.io", Manners: registrytwin.CratesIO, Trusted: n.trusted,
 		Tokens: []registrytwin.Token{{Label: "token", Value: secret.New("cio" + w.config.Mark), Scope: registrytwin.Publish}}})
-	n.Entra = entratwin.New(entratwin.Config{Tenant: Tenant, Client: Application, Subject: "repo:" + Owner + "/" + w.Name + ":environment:release", Mark: w.config.Mark, Verify: verify(entratwin.Audience)})
+	n.Entra = entratwin.New(entratwin.Config{Applications: []entratwin.Application{{Tenant: Tenant, Client: Application, Subject: "repo:" + Owner + "/" + w.Name + ":environment:release"}}, Mark: w.config.Mark, Verify: verify(entratwin.Audience)})
 	hosts := map[string]http.Handler{
 		"index.crates.io": w.around("crates-io", registrytwin.Op, below("/index", n.CratesIO.Handler())), "crates.io": w.around("crates-io", registrytwin.Op, n.CratesIO.Handler()),
 		issuerHost: w.around(fault.GitHub, githubid.Op, n.Identity.Handler()), "login.microsoftonline.com": w.around("entra", entratwin.Op, n.Entra.Handler()),

@@ -77,7 +77,7 @@ func newWorld(t *testing.T, j githubid.Job, faults ...string) *world {
 	}
 	w.crates = registrytwin.New(registrytwin.Config{Manners: registrytwin.CratesIO, URL: "http://crates.test", Trusted: &registrytwin.Trusted{Verify: now(verify("crates.io")), Mark: mark,
 		Publishers: []registrytwin.Publisher{{Crate: "demo", Repository: "acme/demo", Workflow: "release.yml", Environment: "release"}, {Crate: "other", Repository: "acme/other", Workflow: "ci.yml"}}}})
-	w.entra = entratwin.New(entratwin.Config{Tenant: tenant, Client: client, Subject: "repo:acme/demo:environment:release", Mark: mark, Verify: now(verify(entratwin.Audience))})
+	w.entra = entratwin.New(entratwin.Config{Applications: []entratwin.Application{{Tenant: tenant, Client: client, Subject: "repo:acme/demo:environment:release"}}, Mark: mark, Verify: now(verify(entratwin.Audience))})
 	for host, h := range map[string]http.Handler{
 		"token.test":  set.Wrap(fault.GitHub, githubid.Op, w.issuer.Handler()),
 		"crates.test": set.Wrap("crates-io", registrytwin.Op, w.crates.Handler()),

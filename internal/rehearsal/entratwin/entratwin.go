@@ -28,12 +28,17 @@ const scope = "499b84ac-1321-427f-aa17-267ca6975798/.default"
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// Config is one tenant with one application, which has one federated credential.
+// Application is an application of a tenant, with one federated credential.
+type Application struct {
+	Tenant, Client string // ids
+	Subject        string // "repo:owner/name:environment:release"; compared to the letter
+}
+
+// Config is what Entra knows.
 type Config struct {
-	Tenant, Client string        // ids
-	Subject        string        // "repo:owner/name:environment:release"; compared to the letter
-	Lifetime       time.Duration // of the tokens; 0 is an hour
-	Mark           string        // part of every token
+	Applications []Application
+	Lifetime     time.Duration // of the tokens; 0 is an hour
+	Mark         string        // part of every token
 	// Verify returns what an assertion says, or one of githubid's errors.
 	Verify func(ctx context.Context, jwt string) (githubid.Claims, error)
 }
@@ -99,12 +104,14 @@ func (t *Twin) refusal(r *http.Request, tenant string) (code int, name, sentence
 		return 900144, "invalid_request", "The request body could not be read."
 	}
 	f := r.PostForm
+	in := func(a Application) bool { return a.Tenant == tenant }
+	app := slices.IndexFunc(t.config.Applications, func(a Application) bool { return in(a) && a.Client == f.Get("client_id") })
 	switch {
-	case tenant != t.config.Tenant:
+	case !slices.ContainsFunc(t.config.Applications, in):
 		return 90002, "invalid_request", fmt.Sprintf("Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.", tenant)
 	case f.Get("grant_type") != "client_credentials":
 		return 70003, "unsupported_grant_type", "The app requested an unsupported grant type."
-	case f.Get("client_id") != t.config.Client:
+	case app < 0:
 		return 700016, "unauthorized_client", fmt.Sprintf("Application with identifier '%s' was not found in the directory '%s'.", f.Get("client_id"), tenant)
 	case f.Get("scope") != scope:
 		return 70011, "invalid_scope", fmt.Sprintf("The provided request must include a 'scope' input parameter. The scope %s is not valid.", f.Get("scope"))
@@ -113,7 +120,7 @@ func (t *Twin) refusal(r *http.Request, tenant string) (code int, name, sentence
 	}
 	c, err := t.config.Verify(r.Context(), f.Get("client_assertion"))
 	switch {
-	case c.Issuer != "" && (c.Subject != t.config.Subject || c.Audience != Audience):
+	case c.Issuer != "" && (c.Subject != t.config.Applications[app].Subject || c.Audience != Audience):
 		return 700213, "invalid_client", fmt.Sprintf("No matching federated identity record found for presented assertion subject '%s'. Check your federated identity credential Subject, Audience and Issuer against the presented assertion.", c.Subject)
 	case err != nil:
 		return 700024, "invalid_client", "Client assertion is not within its valid time range, or its signature is wrong."
