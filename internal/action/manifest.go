@@ -88,7 +88,8 @@ func Reference() string {
 		"Registry tokens come in `env:`, under the names that cargo has for them: `CARGO_REGISTRY_TOKEN` for crates.io,\n" +
 		"`CARGO_REGISTRIES_NAME_TOKEN` for registry NAME; `token_env` in [tagboat.toml](configuration.md) names any other variable,\n" +
 		"such as `PAT`. Every variable that is named like a secret is masked in the log, in plain, as JSON and as base64, and is taken\n" +
-		"out of the environment before anything else happens: no program that Tagboat starts can see it.\n\n" +
+		"out of the environment before anything else happens: no program that Tagboat starts can see it. A job with\n" +
+		"`id-token: write` needs no stored token: see [trusted-publishing.md](trusted-publishing.md).\n\n" +
 		"## Toolchain and images\n\n" +
 		"The image has git, a C toolchain and Rust 1.95.0 through rustup. A workspace's `rust-toolchain.toml` is honoured: where it\n" +
 		"names another toolchain, the step stops and says so, as nothing is installed behind your back. Such a workspace, and crates\n" +

@@ -153,7 +153,7 @@ type Registry struct {
 	Kind     string                `json:"kind"`
 	AwaitAll bool                  `json:"await"` // the index must show a crate before its dependents are uploaded
 	Access   Access                `json:"access"`
-	Login    *Login                `json:"login,omitempty"`
+	Login    *Login                `json:"login,omitempty"` // where the run makes its own credential
 	Crates   map[string]IndexState `json:"crates"`
 	Forecast Forecast              `json:"forecast"`
 }
@@ -163,7 +163,7 @@ type Access struct {
 	Asked   bool   `json:"asked"`
 	NoToken bool   `json:"no_token,omitempty"` // no credential is configured
 	Problem string `json:"problem,omitempty"`  // why publishing there cannot work
-	Detail  string `json:"detail,omitempty"`
+	Detail  string `json:"detail,omitempty"`   // what was met, or what is missing, in lines
 	Hint    string `json:"hint,omitempty"`
 }
 

@@ -162,6 +162,9 @@ func observeAccess(ctx context.Context, client *registry.Client, variable string
 	switch {
 	case err == nil && got.Publish == registry.No:
 		a.Problem, a.Hint = "it cannot be published to: "+strings.Join(got.Detail, "; "), fmt.Sprintf("the token is read from %s; it needs the right to read and to publish (Azure DevOps: Packaging, read and write)", variable)
+		if a.NoToken && client.Registry().Kind == registry.KindCratesIO {
+			a.Hint += "; a job with `id-token: write` needs none (docs/trusted-publishing.md)"
+		}
 	case err == nil || ctx.Err() != nil:
 		return a, ctx.Err()
 	case len(problem.All(err)) > 0: // of making a credential for this run
