@@ -64,6 +64,9 @@ func (t *Twin) Mints() []Minted {
 	return out
 }
 
+// Made reports whether the twin made a token of trusted publishing with that value.
+func (t *Twin) Made(value string) bool { return t.trustedBy(value) != nil }
+
 // trustedBy finds a token by its value, whether it is still good or not.
 func (t *Twin) trustedBy(value string) *trustedToken {
 	if !strings.HasPrefix(value, trustedPrefix) {
