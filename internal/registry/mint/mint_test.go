@@ -3,6 +3,7 @@ package mint
 import (
 	"context"
 	"crypto/rsa"
+	"encoding/base64"
 	"errors"
 	"io"
 	"log"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/rehearsal/entratwin"
@@ -382,5 +384,23 @@ func TestCancelled(t *testing.T) {
 			t.Errorf("after %s: %v", time.Since(began), err)
 		}
 		time.Sleep(time.Minute)
+	})
+}
+
+// FuzzIdentity reads what a token says: nothing in it may reach a terminal as it stands.
+func FuzzIdentity(f *testing.F) {
+	for _, claims := range []string{`{}`, `{"repository":"a/b","workflow_ref":"a/b/.github/workflows/x.yml@refs/heads/main","iat":1}`, `{"iat":-1e300,"environment":"\u001b[2J"}`, `[]`, `{"workflow_ref":"@@/../.."}`} {
+		f.Add(claims)
+	}
+	f.Fuzz(func(t *testing.T, claims string) {
+		id, err := read(secret.New("e30."+base64.RawURLEncoding.EncodeToString([]byte(claims))+".c2ln"), time.Unix(1_800_000_000, 0))
+		if err != nil {
+			return
+		}
+		for _, s := range []string{id.Repository, id.Workflow, id.Called, id.Environment, id.Event, id.Subject, id.Issuer} {
+			if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) || len(s) > 4000 {
+				t.Errorf("%q", s)
+			}
+		}
 	})
 }
