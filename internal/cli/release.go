@@ -380,6 +380,7 @@ func (a *app) check(ctx context.Context, t target) error {
 	if dirty, err := repo.Dirty(ctx); err == nil && len(dirty) > 0 {
 		a.say("%d uncommitted files are not part of what is checked: a release is made from a commit", len(dirty))
 	}
+	a.sayLogins(s)
 	r := release.NewReport("check", s, release.MakePlan(s).Checks())
 	return a.show(&r)
 }

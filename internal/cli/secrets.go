@@ -2,12 +2,14 @@ package cli
 
 import (
 	"os"
+	"slices"
 	"sort"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/login"
 	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/secret"
@@ -56,6 +58,19 @@ func (a *app) credentials(cfg config.Config) *login.Credentials {
 	return login.New(login.Config{Settings: cfg, Env: a.env, UserAgent: userAgent(), Warn: a.warn,
 		Token: func(name string) secret.Value { return a.registryToken(name, cfg) },
 		Hide:  func(v secret.Value) { a.masker.Add(v) }})
+}
+
+// sayLogins says how crates will go to registries that were not asked which of them they have.
+func (a *app) sayLogins(s release.Snapshot) {
+	for _, name := range sortedKeys(s.Config.Registries) {
+		used := slices.ContainsFunc(s.Checkout.Crates, func(c release.Crate) bool { return slices.Contains(c.Registries, name) })
+		switch login := s.Config.Registries[name].Login; {
+		case used && login == release.LoginTrusted:
+			a.say("%s: crates that it has go by trusted publishing, new ones by a token; `tagboat plan` asks which they are", name)
+		case used && login == release.LoginEntra:
+			a.say("%s: crates go by Entra", name)
+		}
+	}
 }
 
 // indexVariable is where cargo looks for a registry's index. A workflow that sets it keeps a commit from sending the

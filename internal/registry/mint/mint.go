@@ -56,7 +56,9 @@ type grant struct {
 
 // fresh reports whether an upload may begin with the credential.
 func (g grant) fresh(now time.Time) bool {
-	return !g.token.IsZero() && now.Before(g.expires.Add(-min(margin, g.expires.Sub(g.made)/4)))
+	last := g.expires.Add(-min(margin, g.expires.Sub(g.made)/4))
+	// By both clocks: one stands still while a machine sleeps, the other one may be set back.
+	return !g.token.IsZero() && now.Before(last) && now.Round(0).Before(last.Round(0))
 }
 
 // exchange is a service that gives a credential for an identity.
