@@ -40,6 +40,10 @@ const (
 // RegistryLane returns the lane of a registry's uploads.
 func RegistryLane(name string) string { return "registry:" + name }
 
+// TrustedLane returns the lane of those uploads that go by trusted publishing: the limit that a token meets is none of
+// theirs.
+func TrustedLane(name string) string { return RegistryLane(name) + ":trusted" }
+
 // Plan is the way from a snapshot to the release, and what the rules found.
 type Plan struct {
 	converge.Plan
@@ -244,7 +248,11 @@ func (b *planner) registries() {
 			if r.Crates[c.Name].Checksum == "" {
 				reason += r.Login.by(r.Lane(c.Name))
 			}
-			publish := b.add(converge.Step{Key: key(KindPublish, what), Needs: needs, Lane: RegistryLane(r.Name), Args: args, Reason: reason})
+			lane := RegistryLane(r.Name)
+			if r.Lane(c.Name) == LoginTrusted {
+				lane = TrustedLane(r.Name)
+			}
+			publish := b.add(converge.Step{Key: key(KindPublish, what), Needs: needs, Lane: lane, Args: args, Reason: reason})
 			confirms = append(confirms, b.add(converge.Step{Key: key(KindConfirm, what), Needs: []string{publish}, Args: args, Reason: "the index shows it with our checksum"}))
 		}
 	}

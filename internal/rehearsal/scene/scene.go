@@ -233,6 +233,9 @@ func (s *Scene) steps() []string {
 	for range 3 { // there are many crates, and the bridges between them and the release are these
 		out = append(out, release.KindBranch, release.KindDispatch, release.KindPackage, release.KindCompare, release.KindDraft, release.KindLedger, release.KindSeal, release.KindRelease)
 	}
+	if s.Trusted {
+		out = append(out, release.KindLogin, release.KindLogin)
+	}
 	for _, c := range workspace {
 		out = append(out, release.KindAsset+"/"+AssetOf(c.Name))
 		for _, r := range s.Homes(c.Name) {

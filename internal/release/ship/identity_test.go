@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/converge"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubid"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
@@ -111,6 +112,27 @@ func TestTwoLanes(t *testing.T) {
 			t.Error(diff)
 		}
 		quiet(t, w, r)
+	})
+}
+
+// TestLimitOfOneLane: what holds up new crates does not hold up the others.
+func TestLimitOfOneLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := trusted("publish fresh #1: refuse 429 retry-after 20m")
+		o.Crates = []reltest.Crate{{Name: "fresh"}, {Name: "known"}, {Name: "later", Needs: []string{"fresh"}}}
+		o.Fresh, o.NoToken = []string{"fresh"}, false
+		o.Config = func(c *config.Config) { c.Pace.Uploads = 1 }
+		w := reltest.New(t, o)
+		began := time.Now()
+		released(t, w)
+		after := map[string]time.Duration{}
+		for _, u := range w.Registries["crates-io"].Accepted() {
+			after[u.Name] = u.At.Sub(began).Round(time.Minute)
+		}
+		if diff := cmp.Diff(map[string]time.Duration{"known": 0, "fresh": 20 * time.Minute, "later": 20 * time.Minute}, after); diff != "" {
+			t.Error(diff)
+		}
+		revoked(t, w)
 	})
 }
 

@@ -92,7 +92,9 @@ const parallel = 16
 func lanes(s release.Snapshot) map[string]converge.Lane {
 	out := map[string]converge.Lane{release.LaneForge: {Limit: 1}, release.LaneUpload: {Limit: 8}}
 	for _, r := range s.Registries {
-		out[release.RegistryLane(r.Name)] = converge.Lane{Limit: max(1, s.Config.Pace.Uploads)}
+		for _, lane := range []string{release.RegistryLane(r.Name), release.TrustedLane(r.Name)} {
+			out[lane] = converge.Lane{Limit: max(1, s.Config.Pace.Uploads)}
+		}
 	}
 	return out
 }
