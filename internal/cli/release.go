@@ -115,6 +115,9 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		if c, ok := cfg.Registries[name]; ok && err == nil {
 			r = configured(r, c)
 		}
+		if err == nil {
+			err = credentials.Allow(r)
+		}
 		return r, credentials.Options(name, registry.Options{UserAgent: userAgent(), Warn: a.warn}), err
 	})
 	credentials.Wire(&w)

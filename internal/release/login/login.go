@@ -4,7 +4,11 @@ package login
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -73,6 +77,24 @@ func (c *Credentials) Options(name string, o registry.Options) registry.Options 
 	}
 	o.Token = func(context.Context) (secret.Value, error) { return c.config.Token(name), nil }
 	return o
+}
+
+// Allow refuses a registry that the credential for it must not be sent to. The commit names where a registry is, and
+// Entra's token opens everything that the application may do at Azure DevOps: it goes there and nowhere else.
+func (c *Credentials) Allow(r registry.Registry) error {
+	if c.How(r.Name) != release.LoginEntra {
+		return nil
+	}
+	u, err := url.Parse(r.URL)
+	if err != nil {
+		return err
+	}
+	host := strings.ToLower(u.Hostname())
+	azure := u.Scheme == "https" && (host == "pkgs.dev.azure.com" || strings.HasSuffix(host, ".pkgs.visualstudio.com"))
+	if ip := net.ParseIP(host); azure || ip != nil && ip.IsLoopback() || host == "localhost" || strings.HasSuffix(host, ".test") {
+		return nil // or this machine; .test is reserved for tests (RFC 6761)
+	}
+	return fmt.Errorf("its index %s is not at Azure DevOps: Entra's token is sent nowhere else", r.URL)
 }
 
 // Wire gives a run what it asks about logging in.
