@@ -43,16 +43,19 @@ type Credentials struct {
 func New(c Config) *Credentials { return &Credentials{config: c, sources: map[string]*mint.Source{}} }
 
 // How says how a registry is logged in to: with a stored token where there is one, unless the configuration asks for
-// something else. See release.Login.
+// something else. Outside of GitHub Actions nothing can be made, and a token that is there is used. See release.Login.
 func (c *Credentials) How(name string) string {
 	r := c.config.Settings.Registries[name]
 	identity := c.config.Env[mint.URLVariable] != "" && c.config.Env[mint.TokenVariable] != ""
+	stored := !c.config.Token(name).IsZero()
 	switch {
+	case stored && !identity && c.config.Env["GITHUB_ACTIONS"] != "true":
+		return release.LoginToken
 	case r.Login == config.LoginTrusted:
 		return release.LoginTrusted
 	case r.Login == config.LoginEntra:
 		return release.LoginEntra
-	case r.Login == config.LoginToken, !identity, !c.config.Token(name).IsZero(), c.config.Settings.Package.Publisher == "cargo":
+	case r.Login == config.LoginToken, !identity, stored, c.config.Settings.Package.Publisher == "cargo":
 	case name == registry.CratesIO:
 		return release.LoginTrusted
 	case r.TenantID != "" && r.ClientID != "":

@@ -18,24 +18,30 @@ func TestHow(t *testing.T) {
 		registry        string
 		settings        config.Registry
 		identity, token bool
-		cargo           bool
+		cargo, laptop   bool
 		want            string
 	}{
-		{"nothing", "crates-io", config.Registry{}, false, false, false, release.LoginToken},
-		{"an identity", "crates-io", config.Registry{Login: config.LoginAuto}, true, false, false, release.LoginTrusted},
-		{"both", "crates-io", config.Registry{Login: config.LoginAuto}, true, true, false, release.LoginToken},
-		{"both, and asked for", "crates-io", config.Registry{Login: config.LoginTrusted}, true, true, false, release.LoginTrusted},
-		{"asked for without an identity", "crates-io", config.Registry{Login: config.LoginTrusted}, false, true, false, release.LoginTrusted},
-		{"a token is asked for", "crates-io", config.Registry{Login: config.LoginToken}, true, false, false, release.LoginToken},
-		{"cargo publishes", "crates-io", config.Registry{Login: config.LoginAuto}, true, false, true, release.LoginToken},
-		{"a feed", "feed", config.Registry{Login: config.LoginAuto}, true, false, false, release.LoginToken},
-		{"a feed with ids", "feed", ids, true, false, false, release.LoginEntra},
-		{"a feed with ids and a token", "feed", ids, true, true, false, release.LoginToken},
-		{"a feed with ids, without an identity", "feed", ids, false, false, false, release.LoginToken},
-		{"a feed, asked for", "feed", config.Registry{Login: config.LoginEntra}, false, true, false, release.LoginEntra},
+		{"on a laptop, with a token", "crates-io", config.Registry{Login: config.LoginTrusted}, false, true, false, true, release.LoginToken},
+		{"on a laptop, without one", "crates-io", config.Registry{Login: config.LoginTrusted}, false, false, false, true, release.LoginTrusted},
+		{"a feed, on a laptop", "feed", config.Registry{Login: config.LoginEntra}, false, true, false, true, release.LoginToken},
+		{"nothing", "crates-io", config.Registry{}, false, false, false, false, release.LoginToken},
+		{"an identity", "crates-io", config.Registry{Login: config.LoginAuto}, true, false, false, false, release.LoginTrusted},
+		{"both", "crates-io", config.Registry{Login: config.LoginAuto}, true, true, false, false, release.LoginToken},
+		{"both, and asked for", "crates-io", config.Registry{Login: config.LoginTrusted}, true, true, false, false, release.LoginTrusted},
+		{"asked for without an identity", "crates-io", config.Registry{Login: config.LoginTrusted}, false, true, false, false, release.LoginTrusted},
+		{"a token is asked for", "crates-io", config.Registry{Login: config.LoginToken}, true, false, false, false, release.LoginToken},
+		{"cargo publishes", "crates-io", config.Registry{Login: config.LoginAuto}, true, false, true, false, release.LoginToken},
+		{"a feed", "feed", config.Registry{Login: config.LoginAuto}, true, false, false, false, release.LoginToken},
+		{"a feed with ids", "feed", ids, true, false, false, false, release.LoginEntra},
+		{"a feed with ids and a token", "feed", ids, true, true, false, false, release.LoginToken},
+		{"a feed with ids, without an identity", "feed", ids, false, false, false, false, release.LoginToken},
+		{"a feed, asked for", "feed", config.Registry{Login: config.LoginEntra}, false, true, false, false, release.LoginEntra},
 	} {
 		c := Config{Settings: config.Default(), Env: map[string]string{}, Token: func(string) secret.Value { return secret.Value{} }}
 		c.Settings.Registries[test.registry] = test.settings
+		if !test.laptop {
+			c.Env["GITHUB_ACTIONS"] = "true"
+		}
 		if test.identity {
 			c.Env[mint.URLVariable], c.Env[mint.TokenVariable] = "https://example.com", "x"
 		}
