@@ -5,12 +5,16 @@ SAMPLE     ?= testdata/workspaces/hyperlight
 STORM      ?= 10000
 # Whole releases and whole processes: the race detector would make them five to ten times slower, so it watches them in e2e.
 SLOW_RACES := ./internal/cli ./internal/rehearsal/storm
+# Parsers of bytes that strangers wrote: package:target. What they find is kept in testdata/fuzz and tried by every test run.
+FUZZ       := registry/index:FuzzParse registry/index:FuzzParseConfig registry/wire:FuzzErrorBody registry/wire:FuzzRetryAfter \
+              registry/cratefile:FuzzArchive registry/cratefile:FuzzManifest
+FUZZTIME   ?= 30s
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.1
 SYFT       := github.com/anchore/syft/cmd/syft@v1.57.1
 
 .DEFAULT_GOAL := help
-.PHONY: help build rehearse test vet e2e actionlint storm bench docs check snapshot dist syft goreleaser clean
+.PHONY: help build rehearse test vet e2e fuzz actionlint storm bench docs check snapshot dist syft goreleaser clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,10 +33,17 @@ test: vet ## vet and all quick tests, with the race detector where it is quick
 	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -vxF "$$($(GO) list $(SLOW_RACES))")
 	$(GO) test -shuffle=on $(SLOW_RACES)
 
-e2e: actionlint ## slow tests with the real cargo, git and processes, and GitHub's API description
+e2e: actionlint fuzz ## slow tests with the real cargo, git and processes, and GitHub's API description
 	$(GO) vet -tags e2e,bench ./...
 	$(GO) test -tags e2e -timeout 30m $$(grep -rl '^//go:build e2e' internal | xargs -n1 dirname | sort -u | sed 's|^|./|')
 	$(GO) test -race -timeout 30m $(SLOW_RACES)
+
+# Go's fuzzer sometimes reports its own end as a failure; what it found it says, and writes to testdata/fuzz.
+fuzz: ## fuzz the parsers of strangers' bytes, two at a time (FUZZTIME for each)
+	@printf '%s\n' $(subst :, ,$(FUZZ:%='%')) | xargs -P 2 -L 1 sh -c \
+		'out=$$($(GO) test "./internal/$$0" -run "^$$" -fuzz "^$$1$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x -parallel 1 2>&1) || \
+		case "$$out" in *"Failing input"*) failed=1;; *"context deadline exceeded"*) ;; *) failed=1;; esac; \
+		echo "$$0 $$1"; echo "$$out" | tail -n $${failed:-3}$${failed:+00}; exit $${failed:-0}'
 
 actionlint: ## check the workflows in examples/ and .github/
 	$(GO) run $(ACTIONLINT) -ignore 'unexpected key "queue"' -shellcheck= -pyflakes= examples/*.yml .github/workflows/*.yml

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/cli"
@@ -67,11 +68,14 @@ func Main(ctx context.Context, environ []string, streams cli.Streams) (code int)
 		s.say("Nothing to do: %s.", call.Why)
 		return s.tell(ctx, event, "", result{report: release.Report{Schema: release.ReportSchema, Command: "action", Outcome: nothing}})
 	}
-	res := s.call(ctx, in, call)
+	results := []result{s.call(ctx, in, call)}
+	for _, next := range call.Then {
+		results = append(results, s.call(ctx, in, next))
+	}
 	if !in.Comment || call.Args[0] != "check" {
 		event.PullRequest = 0
 	}
-	return s.tell(ctx, event, call.Args[0], res)
+	return s.tell(ctx, event, call.Args[0], results...)
 }
 
 // decide reads what there is to go by.
@@ -90,6 +94,12 @@ func (s *step) decide() (in Inputs, e Event, c Call, err error) {
 	}
 	cfg, err := s.config(in.Directory)
 	if err == nil {
+		for _, r := range cfg.Registries {
+			if value := s.env[r.TokenEnv]; r.TokenEnv != "" && value != "" {
+				s.runner.hide(value)
+				os.Unsetenv(r.TokenEnv) // no child inherits it
+			}
+		}
 		c, err = Decide(in, e, cfg)
 	}
 	return in, e, c, err
@@ -182,10 +192,21 @@ func crashed(p any) result {
 	return result{report: release.ErrorReport("action", err), code: problem.ExitFailed}
 }
 
-// tell says everywhere what came of the step, and returns its exit code. What cannot be said somewhere changes nothing
-// about what was done, so it is only warned of.
-func (s *step) tell(ctx context.Context, e Event, command string, res result) int {
+// urgency are the exit codes, the one that a step ends with before those that it hides.
+var urgency = []int{problem.ExitUsage, problem.ExitStopped, problem.ExitFailed, problem.ExitWaiting, problem.ExitDone}
+
+// worst is the result that the step ends with.
+func worst(results []result) result {
+	return slices.MinFunc(results, func(a, b result) int { return slices.Index(urgency, a.code) - slices.Index(urgency, b.code) })
+}
+
+// tell says everywhere what came of the step, and returns its exit code. The outputs and the report are those of its first
+// command, the outcome is that of the worst. What cannot be said somewhere changes nothing about what was done, so it is
+// only warned of.
+func (s *step) tell(ctx context.Context, e Event, command string, results ...result) int {
+	res, end := results[0], worst(results)
 	outputs := outputsOf(res.report)
+	outputs.Outcome = end.report.Outcome
 	var warnings []annotation
 	warn := func(err error) {
 		if err != nil {
@@ -200,14 +221,18 @@ func (s *step) tell(ctx context.Context, e Event, command string, res result) in
 		}
 	}
 	warn(s.runner.output(outputs.pairs()))
-	if res.report.Outcome != nothing {
-		warn(s.runner.summary(render.Markdown(res.report)))
+	var notes []annotation
+	for _, one := range results {
+		if one.report.Outcome != nothing {
+			warn(s.runner.summary(render.Markdown(one.report)))
+		}
+		notes = append(notes, annotationsOf(one.report)...)
 	}
 	if e.PullRequest != 0 && command == "check" {
 		s.discuss(ctx, e.PullRequest, res.report)
 	}
-	s.runner.annotate(append(annotationsOf(res.report), warnings...))
-	return res.code
+	s.runner.annotate(append(notes, warnings...))
+	return end.code
 }
 
 // keep writes the report into the workspace, as a file of whoever owns that. A link that lies in its place is replaced,

@@ -9,10 +9,12 @@ import (
 	"github.com/tagboat/tagboat/internal/release"
 )
 
-// Call is a command line of tagboat and why it was chosen. Without arguments there is nothing to do.
+// Call is a command line of tagboat and why it was chosen. Without arguments there is nothing to do. Then are others, for
+// afterwards, whatever comes of the first.
 type Call struct {
 	Args []string
 	Why  string
+	Then []Call
 }
 
 // Decide turns inputs and event into a command line. cfg is tagboat.toml of the workspace, which says what a release
@@ -42,6 +44,9 @@ func Decide(in Inputs, e Event, cfg config.Config) (Call, error) {
 	return c, nil
 }
 
+// tokenCheck leaves it to an issue to tell which token stops working soon: a step turns red for one that does not work.
+var tokenCheck = []string{"token", "check", "--fail-on=expired"}
+
 func decide(in Inputs, e Event, cfg config.Config) (Call, error) {
 	switch in.Command {
 	case "auto":
@@ -58,6 +63,9 @@ func decide(in Inputs, e Event, cfg config.Config) (Call, error) {
 		}
 		return Call{Args: []string{"verify", "--", tag}, Why: "the input command"}, nil
 	}
+	if in.Command == "token-check" {
+		return Call{Args: tokenCheck, Why: "the input command"}, nil
+	}
 	return Call{Args: []string{in.Command}, Why: "the input command"}, nil
 }
 
@@ -70,7 +78,8 @@ func fromEvent(in Inputs, e Event, cfg config.Config) (Call, error) {
 	case "pull_request", "pull_request_target", "merge_group":
 		return Call{Args: []string{"check"}, Why: "a release of this state is checked"}, nil
 	case "schedule":
-		return Call{Args: []string{"reconcile"}, Why: "tags without a finished release are looked for"}, nil
+		care := Call{Args: tokenCheck, Why: "the tokens of this step are looked after"}
+		return Call{Args: []string{"reconcile"}, Why: "tags without a finished release are looked for", Then: []Call{care}}, nil
 	case "push", "create", "delete":
 		return fromPush(in, e, cfg)
 	case "workflow_dispatch":

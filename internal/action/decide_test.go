@@ -20,6 +20,10 @@ func TestDecide(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if in.Deadline != "5h30m" {
+			t.Errorf("the default deadline is %q", in.Deadline)
+		}
+		in.Deadline = ""
 		if set != nil {
 			set(&in)
 		}
@@ -48,7 +52,9 @@ func TestDecide(t *testing.T) {
 		"no default branch":    {auto, Event{Name: "push", Ref: "refs/heads/main"}, rolling, ""},
 		"no ref":               {auto, Event{Name: "push"}, rolling, ""},
 		"pull request":         {auto, Event{Name: "pull_request", Ref: "refs/pull/7/merge", PullRequest: 7}, plain, "check"},
-		"schedule":             {auto, Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "reconcile --since=168h"},
+		"schedule":             {auto, Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "reconcile --since=168h; token check --fail-on=expired"},
+		"command reconcile":    {with(func(in *Inputs) { in.Command = "reconcile" }), Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "reconcile --since=168h"},
+		"command token-check":  {with(func(in *Inputs) { in.Command = "token-check" }), Event{Name: "push", Ref: "refs/heads/main"}, plain, "token check --fail-on=expired"},
 		"unknown event":        {auto, Event{Name: "workflow_run", Ref: "refs/heads/main"}, plain, "usage the event \"workflow_run\" does not say what to do"},
 		"unknown event, tag":   {with(func(in *Inputs) { in.Tag = "v1.0.0" }), Event{Name: "workflow_run", Ref: "refs/heads/main"}, plain, "release --tag=v1.0.0"},
 		"artifacts": {with(func(in *Inputs) { in.Artifacts, in.Deadline, in.Detach = []string{"dist/*", "-x"}, "5h", true }), Event{Name: "workflow_dispatch", Ref: "refs/heads/release/v0.4.0"}, plain,
@@ -64,6 +70,9 @@ func TestDecide(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, err := Decide(tt.in, tt.e, tt.cfg)
 			got := strings.Join(c.Args, " ")
+			for _, next := range c.Then {
+				got += "; " + strings.Join(next.Args, " ")
+			}
 			if err != nil {
 				p := problem.All(err)
 				if len(p) != 1 || p[0].Kind != problem.Usage || p[0].Hint == "" {

@@ -12,12 +12,12 @@ import (
 // Inputs are what a workflow gives with `with:`. The tags are the one source of action.yml: the name, the default, and
 // what people read. An input that is left out arrives with its default.
 type Inputs struct {
-	Command   string   `input:"command" default:"auto" doc:"What to do: auto (from the event), release, check, plan, rehearse, reconcile, rolling, verify."`
+	Command   string   `input:"command" default:"auto" doc:"What to do: auto (from the event), release, check, plan, rehearse, reconcile, rolling, verify, token-check."`
 	Tag       string   `input:"tag" doc:"The release tag. Default: the tag that the event names."`
 	Branch    string   `input:"branch" doc:"The release branch. Default: the branch that the workflow runs on."`
 	Artifacts []string `input:"artifacts" doc:"Files and folders that become assets of the release, as globs, one on each line."`
 	Detach    bool     `input:"detach" default:"false" doc:"true: end as soon as the release workflow has started, without following it to its end."`
-	Deadline  string   `input:"deadline" doc:"End as waiting rather than run longer than this, such as 5h30m. The next run goes on from there."`
+	Deadline  string   `input:"deadline" default:"5h30m" doc:"End as waiting rather than run longer than this; the next run goes on from there. The default leaves half an hour of the 6 hours that GitHub gives a job: give less where timeout-minutes is less."`
 	Since     string   `input:"since" default:"168h" doc:"For reconcile: how old a tag without a finished release may be."`
 	Comment   bool     `input:"comment" default:"true" doc:"true: on pull requests, keep one comment with what a release of this state would do, where the token may write one."`
 	Directory string   `input:"working-directory" default:"." doc:"The repository, relative to the workspace."`
@@ -39,7 +39,7 @@ type Outputs struct {
 }
 
 // commands are the values of the input command.
-var commands = []string{"auto", "release", "check", "plan", "rehearse", "reconcile", "rolling", "verify"}
+var commands = []string{"auto", "release", "check", "plan", "rehearse", "reconcile", "rolling", "verify", "token-check"}
 
 // readInputs reads every input by get, which returns "" for an absent one, and refuses values that cannot be meant.
 func readInputs(get func(name string) string) (Inputs, error) {

@@ -53,7 +53,7 @@ var events = [][2]string{
 	{"workflow_dispatch on a tag", "as a push of that tag"},
 	{"push to the development branch", "`tagboat rolling`, where tagboat.toml has `enabled = true` in `[release.rolling]`; else nothing"},
 	{"pull_request, pull_request_target, merge_group", "`tagboat check`, with annotations, a job summary and one comment that is kept current"},
-	{"schedule", "`tagboat reconcile`: tags of the last days without a finished release are gone on with"},
+	{"schedule", "`tagboat reconcile`: tags of the last days without a finished release are gone on with. Then `tagboat token check --fail-on=expired`: an issue says which tokens stop working soon; the step turns red for one that does not work. See [tokens.md](tokens.md)."},
 	{"a deleted tag, other branches", "nothing; the outcome is `nothing`"},
 	{"anything else", "stops, unless the inputs say what to do"},
 }
@@ -87,7 +87,8 @@ func Reference() string {
 	b.WriteString("\n## Secrets\n\n" +
 		"Registry tokens come in `env:`, under the names that cargo has for them: `CARGO_REGISTRY_TOKEN` for crates.io,\n" +
 		"`CARGO_REGISTRIES_NAME_TOKEN` for registry NAME; `token_env` in [tagboat.toml](configuration.md) names any other variable,\n" +
-		"such as `PAT`. Every variable that is named like a secret is masked in the log, in plain, as JSON and as base64, and is taken\n" +
+		"and `PAT` is enough for the only Azure DevOps feed. Store the token alone: its form is Tagboat's business, see\n" +
+		"[registries](registries.md). Every variable that is named like a secret, or in `token_env`, is masked in the log, in plain, as JSON and as base64, and is taken\n" +
 		"out of the environment before anything else happens: no program that Tagboat starts can see it. A job with\n" +
 		"`id-token: write` needs no stored token: see [trusted-publishing.md](trusted-publishing.md).\n\n" +
 		"## Toolchain and images\n\n" +

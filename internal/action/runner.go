@@ -22,22 +22,43 @@ type runner struct {
 	env    map[string]string
 	gha    *githubactions.Action
 	masker *secret.Masker
+	raw    io.Writer // for the masks themselves, which must reach the runner in plain
+	told   map[string]bool
 	out    io.Writer // masked
 }
 
 func newRunner(env map[string]string, out io.Writer, m *secret.Masker) *runner {
-	r := &runner{env: env, masker: m, out: m.Writer(out)}
+	r := &runner{env: env, masker: m, raw: out, told: map[string]bool{}, out: m.Writer(out)}
 	r.gha = githubactions.New(githubactions.WithWriter(r.out), githubactions.WithGetenv(func(name string) string { return env[name] }))
-	// The masks themselves must reach the runner in plain.
-	if forms := m.Forms("plain", "json", "base64", "form"); len(forms) > 0 {
-		masks := githubactions.New(githubactions.WithWriter(out))
-		masks.Group("Secrets that the log hides")
-		for _, form := range forms {
-			masks.AddMask(form)
-		}
-		masks.EndGroup()
-	}
+	r.masks()
 	return r
+}
+
+// hide tells the runner of the value of a variable that is a secret although it is not named like one.
+func (r *runner) hide(value string) {
+	r.masker.Environment(value)
+	r.masks()
+}
+
+// masks tells the runner of every form of a secret that it has not heard of.
+func (r *runner) masks() {
+	var fresh []string
+	for _, form := range r.masker.Forms("plain", "json", "base64", "form") {
+		if !r.told[form] {
+			r.told[form] = true
+			fresh = append(fresh, form)
+		}
+	}
+	if len(fresh) == 0 {
+		return
+	}
+	r.flush()
+	masks := githubactions.New(githubactions.WithWriter(r.raw))
+	masks.Group("Secrets that the log hides")
+	for _, form := range fresh {
+		masks.AddMask(form)
+	}
+	masks.EndGroup()
 }
 
 // quietly runs f while the runner takes no commands from what is printed: it is text of strangers.

@@ -53,6 +53,21 @@ func TestMasks(t *testing.T) {
 	}
 }
 
+// TestHide tells the runner later of a secret that a variable of any name holds, once, and with the token in its base64.
+func TestHide(t *testing.T) {
+	r, out := stage(t)
+	const token = "an0ther-s3cret-token"
+	before := out.Len()
+	r.hide("Basic " + base64.StdEncoding.EncodeToString([]byte("PAT:"+token)))
+	r.hide("Basic " + base64.StdEncoding.EncodeToString([]byte("PAT:"+token)))
+	r.gha.Infof("after %s\n", token)
+	r.flush()
+	text := out.String()[before:]
+	if n := strings.Count(text, "::add-mask::"+token+"\n"); n != 1 || strings.Contains(text, "after "+token) || strings.Contains(text, canary) {
+		t.Errorf("%d masks:\n%s", n, text)
+	}
+}
+
 // TestOutputs holds that no value can end its own delimiter, and that no secret gets into an output.
 func TestOutputs(t *testing.T) {
 	r, _ := stage(t)

@@ -80,6 +80,9 @@ func annotationsOf(r release.Report) []annotation {
 	for _, w := range r.Warnings {
 		out = append(out, annotation{kind: "warning", title: "Warning of the registry", text: w})
 	}
+	if n := r.Notice; n != nil && n.URL != "" && n.Did != "closed" && r.Outcome != release.Stopped {
+		out = append(out, annotation{kind: "notice", title: "Tagboat", text: "The issue about tokens: " + n.URL})
+	}
 	if text := verdict(r); text != "" {
 		kind := "notice"
 		if r.Outcome == release.Waiting {

@@ -114,6 +114,7 @@ func write(t *testing.T, name string, data []byte) {
 func say(t *testing.T, run cargo.Runner, dir, comment string) map[string]string {
 	t.Helper()
 	version, from, feeds := "", "", map[string]string{}
+	var own []string
 	for line := range strings.Lines(comment) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		switch key {
@@ -123,12 +124,15 @@ func say(t *testing.T, run cargo.Runner, dir, comment string) map[string]string 
 			from = value
 		case "feed":
 			feeds["feed"] = value
+		case "own":
+			own = strings.Fields(value)
 		}
 	}
 	w, err := cargo.Load(t.Context(), run, filepath.Join(dir, from))
 	if err != nil {
 		return map[string]string{"error": strings.ReplaceAll(problems(err), dir, "$DIR")}
 	}
+	w.OwnSiblings = own
 	out := map[string]string{
 		"workspace": workspace(w),
 		"lint":      findings(cargo.Lint(w, feeds)),

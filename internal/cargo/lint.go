@@ -14,7 +14,7 @@ import (
 // resolve them, and as the registries would take them. registries gives the index URL of each registry by name; those
 // of the checkout's own cargo configuration need not be repeated. The findings are in the order of files and lines.
 func Lint(w *Workspace, registries map[string]string) []Finding {
-	l := &linter{w: w, indexes: maps.Clone(w.Registries)}
+	l := &linter{w: w, indexes: maps.Clone(w.Registries), abroad: map[string][]string{}}
 	if l.indexes == nil {
 		l.indexes = map[string]string{}
 	}
@@ -29,17 +29,20 @@ func Lint(w *Workspace, registries map[string]string) []Finding {
 		for _, d := range p.Dependencies {
 			l.dependency(p, to, d)
 		}
+		l.shared(p, to)
 		if slices.Contains(to, CratesIO) {
 			l.cratesIO(p)
 		}
 	}
+	l.elsewhere()
 	l.workspace()
 	return tidy(l.out)
 }
 
 type linter struct {
 	w       *Workspace
-	indexes map[string]string // registry -> index URL, "" for crates.io
+	indexes map[string]string   // registry -> index URL, "" for crates.io
+	abroad  map[string][]string // registry -> crates in it whose siblings consumers find on crates.io
 	out     []Finding
 }
 
@@ -118,6 +121,9 @@ func (l *linter) origin(p Package, d Dependency) {
 		})
 		return
 	}
+	if l.owned(p, there, d) {
+		return
+	}
 	if slices.ContainsFunc(there, func(r string) bool { return l.indexes[r] == d.Registry && (r == CratesIO || d.Registry != "") }) {
 		return
 	}
@@ -130,6 +136,9 @@ func (l *linter) origin(p Package, d Dependency) {
 		Detail:  fmt.Sprintf("%s goes to %s; a path does not reach consumers", s.Name, strings.Join(there, ", ")),
 		Hint:    fmt.Sprintf("add registry = %q to the dependency", there[0]),
 	}
+	if d.Path != "" && d.Registry == "" && !slices.ContainsFunc(l.w.destinations(p), func(r string) bool { return !slices.Contains(there, r) }) {
+		f.Hint += fmt.Sprintf(", or own_siblings = true to [registries.%s] in tagboat.toml, which does it in the packages alone", there[0])
+	}
 	if there[0] == CratesIO {
 		f.Hint = "drop `registry` from the dependency"
 	}
@@ -137,6 +146,54 @@ func (l *linter) origin(p Package, d Dependency) {
 		f.Detail += fmt.Sprintf("\nbuilds of this checkout do not show it, because [source.crates-io] is replaced with %q", by)
 	}
 	l.add(f)
+}
+
+// owned reports whether every registry that p goes to has its own packages name itself, and the sibling, which goes to
+// those registries, is there.
+func (l *linter) owned(p Package, there []string, d Dependency) bool {
+	if d.Path == "" || d.Registry != "" {
+		return false
+	}
+	for _, r := range l.w.destinations(p) {
+		if !slices.Contains(there, r) || r != CratesIO && !slices.Contains(l.w.OwnSiblings, r) {
+			return false
+		}
+	}
+	return true
+}
+
+// shared notes the registries beside crates.io whose consumers of p find a sibling on crates.io, although it is in their
+// registry as well.
+func (l *linter) shared(p Package, to []string) {
+	for _, r := range to {
+		if r == CratesIO || slices.Contains(l.w.OwnSiblings, r) || slices.Contains(l.abroad[r], p.Name) {
+			continue
+		}
+		for _, d := range p.Dependencies {
+			s, ok := l.w.sibling(d)
+			if !ok || s.Name == p.Name || d.Path == "" || !d.HasVersion || d.Registry != "" {
+				continue
+			}
+			if there := l.w.destinations(s); slices.Contains(there, r) && slices.Contains(there, CratesIO) {
+				l.abroad[r] = append(l.abroad[r], p.Name)
+				break
+			}
+		}
+	}
+}
+
+// elsewhere explains the choice between the same bytes in two registries and bytes of each one's own.
+func (l *linter) elsewhere() {
+	for _, r := range slices.Sorted(maps.Keys(l.abroad)) {
+		names := slices.Sorted(slices.Values(l.abroad[r]))
+		first, _ := l.w.Member(names[0])
+		l.add(Finding{
+			Rule: "siblings-elsewhere", At: first.Place("publish"), Warn: true,
+			Summary: fmt.Sprintf("crates in %s find their siblings on crates.io: %s", r, strings.Join(names, ", ")),
+			Detail:  "their manifests name no registry for them, so both registries get the same bytes",
+			Hint:    fmt.Sprintf("that is right where consumers reach crates.io; where they do not, write own_siblings = true in [registries.%s] of tagboat.toml: %s then gets packages of its own", r, r),
+		})
+	}
 }
 
 // name returns a registry's name by its index URL, or the URL.

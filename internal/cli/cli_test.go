@@ -27,6 +27,8 @@ import (
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/cli"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubid"
+	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
+	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
 )
 
 func TestMain(m *testing.M) {
@@ -262,6 +264,53 @@ var worldCommands = map[string]struct {
 		s.world.GitHub.AddIssue(a[0], a[1])
 		return nil
 	}},
+	// strangers-issue TITLE TEXT
+	"strangers-issue": {2, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		s.world.GitHub.AddStrangersIssue(a[0], a[1])
+		return nil
+	}},
+	// issues FILE: every issue with its text and what stands under it, into a file
+	"issues": {1, func(_ context.Context, ts *testscript.TestScript, s *state, a []string) error {
+		var b strings.Builder
+		for _, i := range s.world.GitHub.Issues() {
+			fmt.Fprintf(&b, "#%d %s: %s\n%s\n", i.Number, i.State, i.Title, i.Body)
+			for _, c := range s.world.GitHub.Comments(i.Number) {
+				fmt.Fprintf(&b, "comment: %s\n", c)
+			}
+		}
+		silent(ts, b.String())
+		return os.WriteFile(ts.MkAbs(a[0]), []byte(b.String()), 0o644)
+	}},
+	// environment NAME
+	"environment": {1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		s.world.GitHub.Secrets().Environment(a[0])
+		return nil
+	}},
+	// secret WHERE NAME VALUE [VISIBILITY [ID]...]: as somebody made it a month ago; WHERE is repository, environment:NAME, organization:NAME
+	"secret": {-1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		x := githubtwin.Secret{Name: a[1], Value: a[2]}
+		if len(a) > 3 {
+			x.Visibility = a[3]
+		}
+		for _, text := range a[min(4, len(a)):] {
+			id, err := strconv.ParseInt(text, 10, 64)
+			if err != nil {
+				return err
+			}
+			x.Selected = append(x.Selected, id)
+		}
+		if !s.world.GitHub.Secrets().Add(a[0], x) {
+			return fmt.Errorf("there is no %s", a[0])
+		}
+		return nil
+	}},
+	// holds WHERE NAME VALUE: the secret, opened, holds this
+	"holds": {3, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		if got := s.world.GitHub.Secrets().Held(a[0], a[1]); got.Value != a[2] {
+			return fmt.Errorf("%s of %s holds %q, want %q", a[1], a[0], got.Value, a[2])
+		}
+		return nil
+	}},
 	// pull TITLE: a pull request, whose number is the next one
 	"pull": {1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
 		s.world.GitHub.AddPullRequest(a[0])
@@ -363,11 +412,11 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 	s := stateOf(ts)
 	ctx := context.Background()
 	switch {
-	case len(args) == 2 && args[0] == "start":
-		start(ts, s, ts.MkAbs(args[1]))
+	case (len(args) == 2 || len(args) == 3) && args[0] == "start":
+		start(ts, s, ts.MkAbs(args[1]), registrytwin.Manners(strings.Join(args[2:], "")))
 		return
 	case s.world == nil:
-		ts.Fatalf("world start FOLDER comes first")
+		ts.Fatalf("world start FOLDER [MANNERS] comes first")
 	case len(args) == 1 && args[0] == "unchanged":
 		now, err := s.world.Print(ctx)
 		ts.Check(err)
@@ -384,15 +433,15 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 	if err := c.do(ctx, ts, s, args[1:]); (err != nil) != neg {
 		ts.Fatalf("world %q: %v", args, err)
 	}
-	if args[0] != "show" && args[0] != "held" {
+	if args[0] != "show" && args[0] != "held" && args[0] != "holds" && args[0] != "issues" {
 		remember(ts, s)
 	}
 }
 
-func start(ts *testscript.TestScript, s *state, folder string) {
+func start(ts *testscript.TestScript, s *state, folder string, manners registrytwin.Manners) {
 	dir := filepath.Join(ts.Getenv("WORK"), ".world")
 	ts.Check(os.MkdirAll(dir, 0o755))
-	w, err := outside.Start(context.Background(), outside.Config{Workspace: folder, Dir: dir, Mark: secretMark})
+	w, err := outside.Start(context.Background(), outside.Config{Workspace: folder, Dir: dir, Mark: secretMark, Manners: manners})
 	ts.Check(err)
 	ts.Defer(func() { w.Close() })
 	s.world = w

@@ -18,16 +18,17 @@ const settingsSchema = "tagboat.config/v1"
 
 // settings is the JSON document of `tagboat config`.
 type settings struct {
-	Schema   string           `json:"schema"`
-	File     string           `json:"file,omitempty"`
-	Settings []config.Setting `json:"settings"`
+	Schema   string               `json:"schema"`
+	File     string               `json:"file,omitempty"`
+	Settings []config.Setting     `json:"settings"`
+	Tokens   []render.TokenSource `json:"tokens"` // of every registry that tagboat.toml or .cargo/config.toml names
 }
 
 func (a *app) configCommand() *cobra.Command {
 	var schema bool
 	cmd := &cobra.Command{
 		Use:     "config",
-		Short:   "Print the configuration in force and where each value comes from",
+		Short:   "Print the configuration in force, where each value comes from, and which variable holds each registry's token",
 		Example: "  tagboat config\n  tagboat config --schema > tagboat.schema.json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -58,9 +59,15 @@ func (a *app) config() error {
 		}
 	}
 	doc.Settings = config.Settings(cfg, origins)
+	cargos, err := os.ReadFile(filepath.Join(a.dir, ".cargo", "config.toml"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return &problem.Error{Kind: problem.Failed, Summary: "cannot read cargo's configuration", Err: err}
+	}
+	doc.Tokens = a.tokens(cfg, cargoRegistries(cargos)).sources()
 	if a.json {
 		return render.JSON(a.streams.Out, doc)
 	}
-	_, err = fmt.Fprint(a.streams.Out, render.Settings(a.style(a.streams.Out), doc.Settings))
+	style := a.style(a.streams.Out)
+	_, err = fmt.Fprint(a.streams.Out, render.Settings(style, doc.Settings), "\n", render.TokenSources(style, doc.Tokens))
 	return err
 }

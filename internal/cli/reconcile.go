@@ -79,7 +79,7 @@ func (a *app) due(ctx context.Context, t target, since time.Duration) ([]reconci
 	if err != nil {
 		return nil, "", err
 	}
-	cfg, err := headConfig(ctx, repo)
+	cfg, _, err := headConfig(ctx, repo)
 	if err != nil {
 		return nil, "", err
 	}
@@ -107,6 +107,7 @@ func (a *app) converge(ctx context.Context, command string, t target) (*release.
 	o := ship.Options{Command: command, Planned: p.planned}
 	if t.deadline > 0 {
 		o.Deadline = time.Now().Add(t.deadline)
+		req.Deadline = o.Deadline.UTC().Truncate(time.Second)
 	}
 	return ship.Converge(ctx, w, req, o)
 }

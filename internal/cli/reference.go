@@ -33,6 +33,7 @@ var exits = []struct {
 var documents = map[string]string{
 	"rehearse": release.ReportSchema, "plan": release.ReportSchema, "check": release.ReportSchema, "release": release.ReportSchema,
 	"verify": release.ReportSchema + ", with `proofs`", "rolling": release.ReportSchema, "reconcile": release.ReportSchema + ", with `releases`", "config": settingsSchema,
+	"token check": release.ReportSchema + ", with `tokens`", "token rotate": release.ReportSchema + ", with `tokens`",
 }
 
 // variables are the environment variables that are read besides those of registries.
@@ -47,6 +48,8 @@ var variables = [][2]string{
 	{"GITHUB_REPOSITORY, GITHUB_API_URL", "Defaults of `--repository` and `--api-url`; GitHub Actions sets them."},
 	{"GITHUB_STEP_SUMMARY", "Default of `--summary`; GitHub Actions sets it."},
 	{"RUNNER_TEMP, TMPDIR", "Where a run keeps its scratch files; the first that is set."},
+	{"GITHUB_ACTIONS", "Default of `--issue`; GitHub Actions sets it."},
+	{"GITHUB_SERVER_URL", "Where people make tokens for GitHub (default `https://github.com`); GitHub Actions sets it."},
 	{"CI", "Default of `--quiet`."},
 	{"NO_COLOR", "Default of `--no-color`."},
 }
@@ -77,13 +80,20 @@ func Reference() string {
 	return b.String()
 }
 
+// writeCommand writes a command's section, and in it those of the commands below it.
 func writeCommand(b *strings.Builder, c *cobra.Command) {
 	text := c.Long
 	if text == "" {
 		text = c.Short + "."
 	}
-	fmt.Fprintf(b, "\n## tagboat %s\n\n```\ntagboat %s\n```\n\n%s\n", c.Name(), c.Use, fenced(text))
-	if s := documents[c.Name()]; s != "" {
+	level := strings.Repeat("#", 1+strings.Count(c.CommandPath(), " "))
+	fmt.Fprintf(b, "\n%s %s\n\n```\n%s %s\n```\n\n%s\n", level, c.CommandPath(), c.Parent().CommandPath(), c.Use, fenced(text))
+	defer func() {
+		for _, below := range c.Commands() {
+			writeCommand(b, below)
+		}
+	}()
+	if s := documents[strings.TrimPrefix(c.CommandPath(), "tagboat ")]; s != "" {
 		schema, rest, _ := strings.Cut(s, ",")
 		if rest != "" {
 			rest = "," + rest

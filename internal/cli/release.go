@@ -19,6 +19,7 @@ import (
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/registry/gate"
+	"github.com/tagboat/tagboat/internal/registry/kind"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/release/source"
@@ -102,11 +103,12 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	if w.Forge, err = a.forge(ctx, repo, t); err != nil {
 		return w, nil, err
 	}
-	cfg, err := headConfig(ctx, repo)
+	cfg, indexes, err := headConfig(ctx, repo)
 	if err != nil {
 		return w, nil, err
 	}
-	credentials := a.credentials(cfg)
+	held := a.tokens(cfg, indexes)
+	credentials := a.credentials(cfg, held)
 	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
 		if pinned := a.env[indexVariable(name)]; pinned != "" && pinned != index {
 			return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, indexVariable(name))
@@ -118,10 +120,17 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		if err == nil {
 			err = credentials.Allow(r)
 		}
-		return r, credentials.Options(name, registry.Options{UserAgent: userAgent(), Warn: a.warn}), err
+		return r, credentials.Options(name, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) }}), err
 	})
 	credentials.Wire(&w)
-	w.Token = func(_ context.Context, name string) (secret.Value, error) { return a.registryToken(name, cfg), nil }
+	w.TokenFrom = held.from
+	w.Token = func(ctx context.Context, name string) (secret.Value, error) {
+		client, err := w.Registry(name, indexes[name])
+		if err != nil {
+			return secret.Value{}, err
+		}
+		return client.Token(ctx)
+	}
 	src.Gate = func(name, index string) (string, error) {
 		if !credentials.Any(name) || name == registry.CratesIO {
 			return "", nil
@@ -134,7 +143,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		gates = append(gates, stop)
 		return url, err
 	}
-	w.Keys = a.billKeys(cfg)
+	w.Keys = a.billKeys(held)
 	return w, clean, nil
 }
 
@@ -143,7 +152,10 @@ func userAgent() string { return "tagboat/" + Version + " (https://github.com/ta
 // configured applies what tagboat.toml says about a registry.
 func configured(r registry.Registry, c config.Registry) registry.Registry {
 	if c.Kind != "" && c.Kind != "generic" {
-		r.Kind = registry.Kind(c.Kind)
+		r = r.As(registry.Kind(c.Kind))
+	}
+	if c.MaxSize > 0 {
+		r.MaxCrate = int64(c.MaxSize)
 	}
 	if c.Wait == string(registry.Order) || c.Wait == string(registry.Index) {
 		r.Wait = registry.Wait(c.Wait)
@@ -153,41 +165,45 @@ func configured(r registry.Registry, c config.Registry) registry.Registry {
 	return r
 }
 
-func headConfig(ctx context.Context, repo *git.Repo) (config.Config, error) {
+// headConfig reads tagboat.toml and the registries of .cargo/config.toml of the checked out commit.
+func headConfig(ctx context.Context, repo *git.Repo) (config.Config, map[string]string, error) {
+	cargos, err := repo.File(ctx, "HEAD", ".cargo/config.toml")
+	if err != nil && !errors.Is(err, git.ErrNotFound) {
+		return config.Config{}, nil, err
+	}
+	indexes := cargoRegistries(cargos)
 	text, err := repo.File(ctx, "HEAD", config.File)
 	if errors.Is(err, git.ErrNotFound) {
-		return config.Default(), nil
+		return config.Default(), indexes, nil
 	}
 	if err != nil {
-		return config.Config{}, err
+		return config.Config{}, nil, err
 	}
 	cfg, _, err := config.Load(text, config.File)
-	return cfg, err
+	return cfg, indexes, err
 }
 
 // billKeys are the credentials that make a bill authentic: every registry token of this run, and the user's own key.
-func (a *app) billKeys(cfg config.Config) []release.BillKey {
+func (a *app) billKeys(held tokens) []release.BillKey {
 	var keys []release.BillKey
 	if v := a.env[billKeyVariable]; v != "" {
 		keys = append(keys, release.BillKey{Name: billKeyVariable, Value: secret.New(v)})
 	}
-	for _, name := range sortedKeys(a.registryNames(cfg)) {
-		// As it is sent: a line break that somebody takes away between two runs makes no other key.
-		if v, _, err := registry.CleanToken(a.registryToken(name, cfg).Reveal()); err == nil {
+	for _, name := range sortedKeys(a.registryNames(held)) {
+		// Innermost: a scheme or a line break that somebody takes away between two runs makes no other key.
+		if v := kind.Innermost(held.of(name).Reveal()); !v.IsZero() {
 			keys = append(keys, release.BillKey{Name: name, Value: v})
 		}
 	}
 	return keys
 }
 
-// registryNames are the configured registries and those for which cargo's variables hold a token: a registry that only
-// .cargo/config.toml names is known by its variable, in which "-" and "_" are one.
-func (a *app) registryNames(cfg config.Config) map[string]bool {
-	out := map[string]bool{registry.CratesIO: true}
-	known := map[string]bool{}
-	for name := range cfg.Registries {
-		out[name] = true
-		known[observe.TokenVariable(cfg, name)] = true
+// registryNames are the known registries and those for which cargo's variables hold a token: a registry that only a file
+// included by .cargo/config.toml names is known by its variable, in which "-" and "_" are one.
+func (a *app) registryNames(held tokens) map[string]bool {
+	out, known := map[string]bool{}, map[string]bool{}
+	for name, variable := range held.variables {
+		out[name], known[variable] = true, true
 	}
 	for variable := range a.env {
 		name, ok := strings.CutPrefix(strings.TrimSuffix(variable, "_TOKEN"), "CARGO_REGISTRIES_")

@@ -1,17 +1,20 @@
 package cli
 
 import (
+	"cmp"
 	"os"
 	"slices"
 	"sort"
 	"strings"
 
+	"github.com/tagboat/tagboat/internal/cargo/manifest"
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/login"
 	"github.com/tagboat/tagboat/internal/release/observe"
+	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -45,18 +48,77 @@ func (a *app) githubToken() (secret.Value, error) {
 	return secret.Value{}, nil
 }
 
-// registryToken returns the Authorization value for a registry, zero where there is none.
-func (a *app) registryToken(name string, cfg config.Config) secret.Value {
-	if v := a.env[observe.TokenVariable(cfg, name)]; v != "" {
-		return secret.New(v)
+// tokens finds the registries' tokens in the environment.
+type tokens struct {
+	env       map[string]string
+	variables map[string]string // registry -> variable
+	indexes   map[string]string // registry -> index, of those in .cargo/config.toml
+	cfg       config.Config
+}
+
+// tokens decides which variable each registry's token is in, and hides those that are not named like secrets, too.
+func (a *app) tokens(cfg config.Config, indexes map[string]string) tokens {
+	t := tokens{env: a.env, cfg: cfg, indexes: indexes, variables: observe.TokenVariables(cfg, indexes, func(name string) bool { return a.env[name] != "" })}
+	for _, name := range t.variables {
+		if a.env[name] != "" {
+			a.masker.Environment(a.env[name])
+			os.Unsetenv(name) // no child inherits it
+		}
 	}
-	return secret.Value{}
+	return t
+}
+
+// from names the variable that a registry's token is read from.
+func (t tokens) from(registry string) string {
+	if v, known := t.variables[registry]; known {
+		return v
+	}
+	return observe.TokenVariable(t.cfg, registry)
+}
+
+// of returns a registry's token as it is stored, zero where there is none.
+func (t tokens) of(registry string) secret.Value { return secret.New(t.env[t.from(registry)]) }
+
+// sources tells where each registry's token comes from.
+func (t tokens) sources() []render.TokenSource {
+	var out []render.TokenSource
+	for _, name := range sortedKeys(t.variables) {
+		k := observe.KindOf(t.cfg, name, cmp.Or(t.cfg.Registries[name].Index, t.indexes[name]))
+		x := render.TokenSource{Registry: name, Kind: string(k), Variable: t.from(name), Set: !t.of(name).IsZero()}
+		if x.Set {
+			value, _, err := k.Authorize(t.of(name).Reveal())
+			x.SentAs = "bare"
+			if scheme, _, found := strings.Cut(value.Reveal(), " "); found && (scheme == "Basic" || scheme == "Bearer") {
+				x.SentAs = scheme
+			}
+			if err != nil {
+				x.SentAs, x.Problem = "", err.Error()
+			}
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// cargoRegistries are the registries that a .cargo/config.toml names (name -> index). One that cannot be read names none
+// here: whoever packages reports it.
+func cargoRegistries(text []byte) map[string]string {
+	out := map[string]string{}
+	doc, err := manifest.Parse(text)
+	if err != nil {
+		return out
+	}
+	registries := doc.Get("registries")
+	for _, name := range registries.Keys() {
+		out[name] = registries.Get(name, "index").String()
+	}
+	return out
 }
 
 // credentials are what a run logs in to registries with.
-func (a *app) credentials(cfg config.Config) *login.Credentials {
+func (a *app) credentials(cfg config.Config, held tokens) *login.Credentials {
 	return login.New(login.Config{Settings: cfg, Env: a.env, UserAgent: userAgent(), Warn: a.warn,
-		Token: func(name string) secret.Value { return a.registryToken(name, cfg) },
+		Token: held.of,
 		Hide:  func(v secret.Value) { a.masker.Add(v) }})
 }
 

@@ -1,15 +1,18 @@
 package cli_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
@@ -29,6 +32,10 @@ func terminal(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := exec.Command(filepath.Join(binFolder(ts), "tagboat"), args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Stdout, cmd.Stderr = inner, inner
+	typed := ts.Getenv("TYPED")
+	if typed != "" {
+		cmd.Stdin = inner
+	}
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_TOKEN", "CARGO_REGISTRIES_FEED_TOKEN", "NO_COLOR", "TERM"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
@@ -36,7 +43,7 @@ func terminal(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(cmd.Start())
 	inner.Close()
-	text, err := io.ReadAll(outer)
+	text, err := typeAt(outer, typed)
 	if err != nil && !errors.Is(err, syscall.EIO) { // the end of a terminal that nobody holds any more
 		ts.Fatalf("read the terminal: %v", err)
 	}
@@ -45,6 +52,43 @@ func terminal(ts *testscript.TestScript, neg bool, args []string) {
 	if got := cmd.ProcessState.ExitCode(); got != want {
 		ts.Fatalf("exit code %d, want %d:\n%s", got, want, text)
 	}
+}
+
+// typeAt reads what appears on a terminal until its end, and types a line when it is asked for one: when what appears
+// ends with ": " and nothing more comes.
+func typeAt(outer *os.File, line string) ([]byte, error) {
+	var all []byte
+	buf := make([]byte, 4096)
+	for {
+		n, err := outer.Read(buf)
+		all = append(all, buf[:n]...)
+		if line != "" && bytes.HasSuffix(all, []byte(": ")) {
+			if echoes(outer) { // typed before that, it would be shown by the terminal itself
+				return all, errors.New("the terminal shows what is typed")
+			}
+			if _, err := outer.WriteString(line + "\r"); err != nil {
+				return all, err
+			}
+			line = ""
+		}
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		if n == 0 || err != nil {
+			return all, err
+		}
+	}
+}
+
+// echoes reports whether a terminal still shows what is typed once a program has had time to switch that off.
+func echoes(outer *os.File) bool {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); runtime.Gosched() {
+		state, err := unix.IoctlGetTermios(int(outer.Fd()), unix.TCGETS)
+		if err != nil || state.Lflag&unix.ECHO == 0 {
+			return err != nil
+		}
+	}
+	return true
 }
 
 // binFolder is where testscript put the programs: the first folder of PATH that has ours.

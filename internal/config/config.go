@@ -20,6 +20,7 @@ type Config struct {
 	Branches   Branches            `toml:"branches" json:"branches" doc:"Where releases may come from and where they go."`
 	Workflow   Workflow            `toml:"workflow" json:"workflow" doc:"The GitHub Actions workflow that builds a release, started on the release branch."`
 	Registries map[string]Registry `toml:"registries" json:"registries" doc:"The registries that crates go to, by the name that the manifests use in publish = [...]. crates-io is always there; a table for it changes single values." example:"my-feed"`
+	Tokens     map[string]Token    `toml:"tokens" json:"tokens" doc:"The tokens that are watched and renewed, beyond what follows from [registries]: when each stops working, and which secret on GitHub holds it. github is the token for GitHub itself, which is only watched. See [tokens.md](tokens.md)." example:"my-feed"`
 	Package    Package             `toml:"package" json:"package" doc:"How crates are packaged and verified."`
 	Release    Release             `toml:"release" json:"release" doc:"The GitHub release."`
 	Changelog  Changelog           `toml:"changelog" json:"changelog" doc:"The changelog whose section opens the release notes."`
@@ -49,13 +50,14 @@ type Workflow struct {
 
 // Registry is [registries.NAME].
 type Registry struct {
-	Index       string `toml:"index" json:"index" doc:"The index URL as cargo takes it. Required except for crates-io." example:"sparse+https://feed.example.com/index/"`
-	Kind        string `toml:"kind" json:"kind" doc:"What software answers: it decides how credentials are sent and which answers mean what." enum:"crates-io,azure,gitea,generic"`
-	TokenEnv    string `toml:"token_env" json:"token_env" doc:"The environment variable that holds the token. Empty means the one that cargo uses (CARGO_REGISTRIES_NAME_TOKEN, CARGO_REGISTRY_TOKEN for crates-io)." example:"FEED_TOKEN"`
+	Index       string `toml:"index" json:"index" doc:"The index URL as cargo takes it. Empty means the one in .cargo/config.toml." example:"sparse+https://feed.example.com/index/"`
+	Kind        string `toml:"kind" json:"kind" doc:"What software answers: it decides in which form the token is sent and what is known beforehand (docs/registries.md). generic means to tell by the index URL." enum:"crates-io,azure,gitea,kellnr,artifactory,cloudsmith,codeartifact,generic"`
+	TokenEnv    string `toml:"token_env" json:"token_env" doc:"The environment variable that holds the token. Empty means the one that cargo uses (CARGO_REGISTRIES_NAME_TOKEN, CARGO_REGISTRY_TOKEN for crates-io), or PAT for the only Azure DevOps feed. The token may be stored alone: Tagboat adds the scheme that the kind wants." example:"FEED_TOKEN"`
 	Login       string `toml:"login" json:"login" doc:"How a run proves who it is: \"token\" sends the token in token_env, \"trusted-publishing\" makes short-lived tokens at crates.io from the identity of the GitHub Actions job (new crates still need a token), \"entra\" does so at Microsoft Entra for an Azure DevOps feed. \"auto\" is a token where there is one; else, where the job has an identity, trusted publishing for crates-io and Entra for a registry with tenant_id and client_id." enum:"auto,token,trusted-publishing,entra"`
 	TenantID    string `toml:"tenant_id" json:"tenant_id" doc:"Of Microsoft Entra: the tenant's id, which is no secret. Empty means the variable AZURE_TENANT_ID." example:"72f988bf-86f1-41af-91ab-2d7cd011db47"`
 	ClientID    string `toml:"client_id" json:"client_id" doc:"Of Microsoft Entra: the id of the application that trusts the repository's jobs, which is no secret. Empty means the variable AZURE_CLIENT_ID." example:"11111111-2222-3333-4444-555555555555"`
 	Wait        string `toml:"wait" json:"wait" doc:"Between a crate and those that need it: \"order\" means that uploading in order is enough, \"index\" means to wait until the index shows the first." enum:"order,index"`
+	OwnSiblings bool   `toml:"own_siblings" json:"own_siblings" doc:"Crates in this registry find their siblings in it, for consumers who reach no other: dependencies by path that name no registry get this one in its packages. Where a crate goes to crates.io too, each registry then has bytes of its own, and the bill lists both."`
 	NewCrates   Bucket `toml:"new_crates" json:"new_crates" doc:"The registry's limit for crates it has never seen."`
 	NewVersions Bucket `toml:"new_versions" json:"new_versions" doc:"The registry's limit for further versions of its crates."`
 	MaxSize     Size   `toml:"max_size" json:"max_size" doc:"The largest .crate file that the registry takes. 0 means unknown."`
@@ -148,6 +150,7 @@ func Default() Config {
 			NewVersions: Bucket{Burst: 30, Every: minute},
 			MaxSize:     10 << 20,
 		}},
+		Tokens: map[string]Token{},
 		Package: Package{
 			Publisher: "tagboat",
 			Exclude:   []string{},

@@ -159,6 +159,8 @@ func (l *loader) entry(from any, into reflect.Value, path []string) {
 		fresh.Set(old)
 	case fresh.Type() == reflect.TypeFor[Registry]():
 		fresh.Set(reflect.ValueOf(registryDefaults()))
+	case fresh.Type() == reflect.TypeFor[Token]():
+		fresh.Set(reflect.ValueOf(tokenDefaults()))
 	}
 	l.value(from, fresh, path)
 	into.SetMapIndex(key, fresh)

@@ -73,6 +73,8 @@ func plain(v reflect.Value) any {
 			return int64(0)
 		}
 		return x.String()
+	case Date:
+		return string(x)
 	case fmt.Stringer:
 		return x.String()
 	case int:

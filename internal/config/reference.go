@@ -15,7 +15,7 @@ const referenceIntro = "# Configuration\n\n" +
 	"Editors that check TOML against a schema find it at [tagboat.schema.json](tagboat.schema.json):\n\n" +
 	"```toml\n#:schema " + SchemaID + "\n```\n\n" +
 	"A duration is a string like `\"90s\"`, `\"10m\"` or `\"6h\"`. A size is a number of bytes or a string like `\"10 MiB\"`.\n" +
-	"In patterns, `*` and `?` stand for characters within one part of a path, `**` for any number of parts.\n"
+	"A date is a day like `2027-01-31`. In patterns, `*` and `?` stand for characters within one part of a path, `**` for any number of parts.\n"
 
 // Reference returns docs/configuration.md: every key with its type, default and meaning, and the rules.
 func Reference() string {
@@ -41,8 +41,11 @@ func writeSection(b *strings.Builder, f tomlkey.Field, v reflect.Value, path []s
 		path = append(path, "NAME")
 		entry := v.Type().Elem()
 		v = reflect.New(entry).Elem()
-		if entry == reflect.TypeFor[Registry]() {
+		switch entry {
+		case reflect.TypeFor[Registry]():
 			v.Set(reflect.ValueOf(registryDefaults()))
+		case reflect.TypeFor[Token]():
+			v.Set(reflect.ValueOf(tokenDefaults()))
 		}
 	}
 	fmt.Fprintf(b, "\n%s `[%s]`\n\n%s\n\n", strings.Repeat("#", min(len(path)+1, 4)), strings.Join(path, "."), f.Doc)
@@ -124,6 +127,8 @@ func typeName(f tomlkey.Field) string {
 		return "duration"
 	case f.Type == reflect.TypeFor[Size]():
 		return "size"
+	case f.Type == reflect.TypeFor[Date]():
+		return "date"
 	}
 	switch f.Type.Kind() {
 	case reflect.Bool:

@@ -45,6 +45,8 @@ func scalarSchema(t reflect.Type) *jsonschema.Schema {
 			{Type: "string", Pattern: `^[0-9]+ *(B|kB|MB|GB|KiB|MiB|GiB)?$`},
 			{Type: "integer", Minimum: "0"},
 		}}
+	case reflect.TypeFor[Date]():
+		return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]{4}-[0-9]{2}-[0-9]{2})?$`}
 	}
 	return nil
 }

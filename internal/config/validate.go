@@ -33,7 +33,13 @@ func (l *loader) validate(c Config) {
 		l.registry(name, c.Registries[name])
 		l.login(name, c.Registries[name], c.Package.Publisher)
 	}
+	l.tokens(c)
 	l.packaging(c.Package)
+	for _, name := range slices.Sorted(maps.Keys(c.Registries)) {
+		if c.Registries[name].OwnSiblings && c.Package.Publisher == "cargo" {
+			l.wrong([]string{"registries", name, "own_siblings"}, "cargo packages what the commit says, for every registry the same", "use publisher = \"tagboat\"")
+		}
+	}
 	l.release(c.Release)
 	l.changelog(c.Changelog)
 	l.between([]string{"pace", "uploads"}, c.Pace.Uploads, 1, 64)
@@ -120,9 +126,10 @@ func (l *loader) registry(name string, r Registry) {
 		if want := Default().Registries[CratesIO]; r.Index != want.Index || r.Kind != want.Kind {
 			l.wrong(key("index"), "index and kind of crates-io are fixed", "give a mirror or another registry a name of its own")
 		}
-	} else if r.Index == "" {
-		l.report(key("index"), fmt.Sprintf("%s is missing", tomlkey.Join(key("index"))), "", "write the URL that cargo uses, like sparse+https://feed.example.com/index/")
-	} else {
+		if r.OwnSiblings {
+			l.wrong(key("own_siblings"), "crates on crates.io find their siblings there in any case", "set it for the other registry")
+		}
+	} else if r.Index != "" {
 		l.index(key("index"), r.Index)
 	}
 	if r.TokenEnv != "" && !variableName.MatchString(r.TokenEnv) {

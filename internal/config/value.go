@@ -28,6 +28,10 @@ func assign(from any, into reflect.Value) error {
 			if into.Type() == reflect.TypeFor[Size]() {
 				return text.UnmarshalText(strconv.AppendInt(nil, x, 10))
 			}
+		case toml.LocalDate:
+			if into.Type() == reflect.TypeFor[Date]() {
+				return text.UnmarshalText([]byte(x.String()))
+			}
 		}
 		return errType
 	}
@@ -75,6 +79,8 @@ func wanted(t reflect.Type) string {
 		return "a duration like \"10m\""
 	case t == reflect.TypeFor[Size]():
 		return "a size like \"10 MiB\""
+	case t == reflect.TypeFor[Date]():
+		return "a day like 2027-01-31"
 	}
 	switch t.Kind() {
 	case reflect.String:
@@ -155,6 +161,7 @@ func Set(c *Config, o Origins, key, value string, from Origin) error {
 // clone copies c with its maps; lists are replaced as a whole, never changed in place.
 func clone(c Config) Config {
 	c.Registries = maps.Clone(c.Registries)
+	c.Tokens = maps.Clone(c.Tokens)
 	c.Package.Env = maps.Clone(c.Package.Env)
 	c.Rules = maps.Clone(c.Rules)
 	return c

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
 )
@@ -236,8 +237,32 @@ func TestExamples(t *testing.T) {
 			t.Errorf("releases %+v", rel)
 		}
 	})
+	t.Run("tokens.yml", tokensExample)
 	names, err := filepath.Glob(filepath.Join(root, "examples", "*.yml"))
-	if err != nil || len(names) != 5 { // with those of TestTagToRelease
-		t.Errorf("%d examples, want 5: run the new one here", len(names))
+	if err != nil || len(names) != 6 { // with those of TestTagToRelease
+		t.Errorf("%d examples, want 6: run the new one here", len(names))
+	}
+}
+
+func tokensExample(t *testing.T) {
+	w := startWorld(t, "hyperlight", []string{"tokens.yml"}, nil)
+	soon := time.Now().AddDate(0, 0, 10).UTC().Format(time.DateOnly)
+	if err := os.WriteFile(filepath.Join(w.Checkout, "tagboat.toml"), []byte("[tokens.my-feed]\nexpires = "+soon+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"add", "tagboat.toml"}, {"commit", "-q", "-m", "tokens"}} {
+		if err := w.Git(t.Context(), args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Push(t.Context(), "refs/heads/main"); err != nil {
+		t.Fatal(err)
+	}
+	log, err := w.run(t.Context(), t, w.clone(t, "main"), "tokens.yml", "schedule", map[string]any{"repository": map[string]any{"default_branch": "main"}})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	if i := w.GitHub.Issues(); len(i) != 1 || !strings.Contains(i[0].Body, "the token my-feed stops working on "+soon) {
+		t.Errorf("issues %+v\n%s", i, log)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -25,68 +24,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/tagboat/tagboat/internal/rehearsal/openapi"
 )
-
-// What pins the emulator: the lock file has the SHA-512 of every package.
-const lock = "testdata/emulate/package-lock.json"
-
-// emulatorDir returns the folder with the installed emulator: below the folder that TAGBOAT_EMULATE names, or below
-// .cache at the repository root. If it is not there, npm installs exactly what the lock file says, without running any
-// script of a package. Concurrent calls, also from several processes, are harmless.
-func emulatorDir(ctx context.Context) (string, error) {
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return "", fmt.Errorf("the emulator of GitHub needs %s (version 20 or later of node): %w", program, err)
-		}
-	}
-	root := os.Getenv("TAGBOAT_EMULATE")
-	if root == "" {
-		cache, err := openapi.CacheDir(func(string) string { return "" })
-		if err != nil {
-			return "", err
-		}
-		root = filepath.Join(cache, "emulate")
-	}
-	pinned, err := os.ReadFile(lock)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(pinned)
-	dir := filepath.Join(root, hex.EncodeToString(sum[:6]))
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
-	}
-	if err := os.MkdirAll(root, 0o755); err != nil {
-		return "", err
-	}
-	work, err := os.MkdirTemp(root, "install-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(work)
-	for _, name := range []string{"package.json", "package-lock.json"} {
-		b, err := os.ReadFile(filepath.Join(filepath.Dir(lock), name))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(work, name), b, 0o644)
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-	cmd := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-	cmd.Dir = work
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm ci for the emulator of GitHub: %w: %s", err, bytes.TrimSpace(out))
-	}
-	if err := os.Rename(work, dir); err != nil {
-		if _, there := os.Stat(dir); there != nil { // else another process was faster
-			return "", err
-		}
-	}
-	return dir, nil
-}
 
 // emulator is a running emulator of GitHub.
 type emulator struct {
@@ -104,7 +42,7 @@ const (
 // installed on it. It ends with the test.
 func startEmulator(t *testing.T) *emulator {
 	t.Helper()
-	dir, err := emulatorDir(t.Context())
+	dir, err := installed(t.Context(), "emulate")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,14 +21,7 @@ type Comment struct {
 }
 
 func commentOf(c *github.IssueComment) Comment {
-	out := Comment{ID: c.GetID(), Body: c.GetBody(), HTMLURL: c.GetHTMLURL()}
-	switch c.GetAuthorAssociation() {
-	case "OWNER", "MEMBER", "COLLABORATOR":
-		out.Trusted = true
-	default:
-		out.Trusted = c.GetUser().GetType() == "Bot"
-	}
-	return out
+	return Comment{ID: c.GetID(), Body: c.GetBody(), HTMLURL: c.GetHTMLURL(), Trusted: trusted(c.GetAuthorAssociation(), c.GetUser())}
 }
 
 // Comments returns all comments on an issue or a pull request, the oldest first.

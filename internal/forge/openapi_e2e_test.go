@@ -5,6 +5,7 @@ package forge_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -184,6 +185,30 @@ func TestAgainstDescription(t *testing.T) {
 		{"rules", func(ctx context.Context) (any, any, error) {
 			list, err := c.RulesFor(ctx, "release/v1")
 			return len(list) == 2 && list[0].Type != "", true, err
+		}},
+		{"create issue", func(ctx context.Context) (any, any, error) {
+			i, err := c.CreateIssue(ctx, "title", "text")
+			return i.Number, 1347, err
+		}},
+		{"update issue", func(ctx context.Context) (any, any, error) {
+			i, err := c.UpdateIssue(ctx, 1347, "title", "text")
+			return i.Number, 1347, err
+		}},
+		{"close issue", func(ctx context.Context) (any, any, error) {
+			i, err := c.CloseIssue(ctx, 1347)
+			return i.Number, 1347, err
+		}},
+		{"secret", func(ctx context.Context) (any, any, error) {
+			s, err := c.Secret(ctx, forge.Vault{}, "GH_TOKEN")
+			return s.Name, "GH_TOKEN", err
+		}},
+		{"secret of an environment", func(ctx context.Context) (any, any, error) {
+			s, err := c.Secret(ctx, forge.Vault{Environment: "a/b c"}, "GH_TOKEN")
+			return s.Name, "GH_TOKEN", err
+		}},
+		{"secret of an organization", func(ctx context.Context) (any, any, error) {
+			s, err := c.Secret(ctx, forge.Vault{Organization: "octo-org"}, "GH_TOKEN")
+			return fmt.Sprint(s.Visibility, s.Selected), "selected[1296269]", err
 		}},
 		{"rate limit", func(ctx context.Context) (any, any, error) {
 			r, err := c.RateLimit(ctx)

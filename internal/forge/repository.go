@@ -64,46 +64,6 @@ func (c *Client) Repository(ctx context.Context) (Repository, error) {
 	return out, nil
 }
 
-// Issue is an open issue.
-type Issue struct {
-	Number int
-	Title  string
-	URL    string
-}
-
-// OpenIssues lists the open issues with a label; pull requests do not count. A repository whose issues are disabled
-// has none.
-//
-// https://docs.github.com/en/rest/issues/issues#list-repository-issues
-func (c *Client) OpenIssues(ctx context.Context, label string) ([]Issue, error) {
-	var all []Issue
-	op := "list open issues labelled " + label
-	err := wire.Pages(func(q url.Values) (*github.Response, error) {
-		q.Set("state", "open")
-		q.Set("labels", label)
-		var list []struct {
-			Number      int             `json:"number"`
-			Title       string          `json:"title"`
-			HTMLURL     string          `json:"html_url"`
-			PullRequest json.RawMessage `json:"pull_request"`
-		}
-		resp, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: c.wire.Root() + "/issues", Query: q, Out: &list})
-		for _, i := range list {
-			if len(i.PullRequest) == 0 || string(i.PullRequest) == "null" {
-				all = append(all, Issue{Number: i.Number, Title: i.Title, URL: i.HTMLURL})
-			}
-		}
-		return resp, err
-	})
-	if e, ok := err.(*Error); ok && e.Status == http.StatusGone {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return all, nil
-}
-
 // Rule is one active rule of a ruleset. Parameters is raw: GitHub adds types faster than anyone could list them.
 type Rule struct {
 	Type          string          `json:"type"`
@@ -134,6 +94,21 @@ func (c *Client) RulesFor(ctx context.Context, branch string) ([]Rule, error) {
 type Rate struct {
 	Remaining, Limit int
 	Reset            time.Time
+}
+
+// TokenEnds returns when the client's token stops working, zero where GitHub does not say: it says so of personal tokens
+// that end, with every answer. The request itself is free. A token that does not work any more is Denied.
+//
+// https://docs.github.com/en/rest/authentication/authenticating-to-the-rest-api
+func (c *Client) TokenEnds(ctx context.Context) (time.Time, error) {
+	resp, err := c.wire.Do(ctx, wire.Call{Op: "ask how long the token lasts", Method: http.MethodGet, Path: "rate_limit", Out: &struct{}{}})
+	if err != nil {
+		return time.Time{}, err
+	}
+	if at := resp.TokenExpiration.Time; !at.IsZero() {
+		return at.UTC(), nil
+	}
+	return time.Time{}, nil
 }
 
 // RateLimit reads the primary rate limit; the request itself is free. NotFound means that the server has none, as

@@ -2,13 +2,12 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/registry/kind"
 	"github.com/tagboat/tagboat/internal/registry/wire"
 	"github.com/tagboat/tagboat/internal/secret"
 )
@@ -16,13 +15,15 @@ import (
 // Options wires a Client. The zero value reads anonymously through a transport of its own.
 type Options struct {
 	HTTP *http.Client // its transport and jar are used; redirects and deadlines are the Client's own
-	// Token returns the value of the Authorization header, scheme included. It is asked once per request, so that it may
-	// mint or renew; a zero value means that there is none.
+	// Token returns the token as a person stored it; Kind.Authorize makes the header of it. It is asked once per request, so
+	// that it may mint or renew; a zero value means that there is none.
 	Token func(context.Context) (secret.Value, error)
 	// Trusted returns a token of trusted publishing, which publishes versions of crates that exist already. It is asked for
 	// each upload of a crate that the index knows, with the address of the web API; new crates go by Token. Nil: all do.
 	Trusted   func(ctx context.Context, api string) (secret.Value, error)
 	UserAgent string // default "tagboat"
+	// Hide gets each value that is made of a token before it is sent, for whoever masks output. May be nil.
+	Hide func(secret.Value)
 	// Warn gets sentences that a person should see, such as a token with a line break at its end. May be nil.
 	Warn func(string)
 	// Progress gets the bytes of an upload as they leave, under the context of the Publish call. May be nil.
@@ -46,6 +47,8 @@ type Client struct {
 	mu     sync.Mutex
 	config *Config
 	cache  map[string]cached
+	stored secret.Value // the token as Options.Token gave it last, and what became of it
+	ready  secret.Value
 }
 
 // NewClient returns a client for r.
@@ -64,23 +67,12 @@ func (c *Client) Registry() Registry { return c.registry }
 // `echo` leave in secrets, are cut off with a warning for people; anything else that a header cannot carry is an error.
 // Neither text shows the token.
 func CleanToken(token string) (value secret.Value, warning string, err error) {
-	clean := strings.Trim(token, " \t\r\n")
-	if clean == "" {
-		return secret.Value{}, "", errors.New("the token is empty")
-	}
-	for i := 0; i < len(clean); i++ {
-		if b := clean[i]; (b < 0x20 || b > 0x7e) && b != '\t' {
-			return secret.Value{}, "", fmt.Errorf("the token has a character that a header cannot carry (byte %d of %d)", i+1, len(clean))
-		}
-	}
-	if clean != token {
-		warning = "the token has blanks or line breaks around it, which were cut off; store it without them"
-	}
-	return secret.New(clean), warning, nil
+	clean, warning, err := kind.Clean(token)
+	return secret.New(clean), warning, err
 }
 
-// token returns the token to send, or a zero value where there is none.
-func (c *Client) token(ctx context.Context) (secret.Value, error) {
+// Token returns the value of the Authorization header, or a zero value where there is no token.
+func (c *Client) Token(ctx context.Context) (secret.Value, error) {
 	if c.options.Token == nil {
 		return secret.Value{}, nil
 	}
@@ -88,14 +80,25 @@ func (c *Client) token(ctx context.Context) (secret.Value, error) {
 	if err != nil || v.IsZero() {
 		return secret.Value{}, err
 	}
-	clean, warning, err := CleanToken(v.Reveal())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ready.IsZero() && c.stored.Equal(v) {
+		return c.ready, nil
+	}
+	value, warnings, err := c.registry.Kind.Authorize(v.Reveal())
 	if err != nil {
 		return secret.Value{}, err
 	}
-	if warning != "" && c.options.Warn != nil {
-		c.options.Warn(fmt.Sprintf("registry %s: %s", c.registry.Name, warning))
+	if c.options.Hide != nil {
+		c.options.Hide(value)
 	}
-	return clean, nil
+	for _, w := range warnings {
+		if c.options.Warn != nil {
+			c.options.Warn(fmt.Sprintf("registry %s: %s", c.registry.Name, w))
+		}
+	}
+	c.stored, c.ready = v, value
+	return value, nil
 }
 
 // deadline returns how long a transfer of size bytes may take.

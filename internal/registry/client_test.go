@@ -61,6 +61,10 @@ func newHost(t *testing.T, config string) *host {
 }
 
 const openConfig = `{"dl":"HOST/dl","api":"HOST/","unknown":1}`
+
+// testJWT is a JSON web token that was good until 2001-09-09 01:46:40 UTC: {"alg":"none"} and {"exp":1e9}.
+const testJWT = "eyJhbGciOiJub25lIn0.eyJleHAiOjFlOX0.c2ln"
+
 const closedConfig = `{"dl":"HOST/dl","api":"HOST","auth-required":true}`
 
 func (h *host) answer(pattern string, status int, header http.Header, body string) {
@@ -497,7 +501,7 @@ func TestPublishRefusedBeforeTheWire(t *testing.T) {
 	if e := asError(t, second(h.client(Options{}).Publish(t.Context(), demo(t, 1)))); e.Class != Denied {
 		t.Errorf("no token: %v", e)
 	}
-	c := NewClient(Registry{Name: CratesIO, URL: h.URL + "/index/", Kind: KindCratesIO}, withToken(testToken))
+	c := NewClient(Registry{Name: CratesIO, URL: h.URL + "/index/"}.As(KindCratesIO), withToken(testToken))
 	if e := asError(t, second(c.Publish(t.Context(), demo(t, 11<<20)))); e.Class != Refused || !strings.Contains(e.Detail, "10485760") {
 		t.Errorf("too large: %v", e)
 	}
@@ -560,19 +564,19 @@ func TestOwners(t *testing.T) {
 func TestCheck(t *testing.T) {
 	const api = `{"dl":"HOST/dl","api":"HOST"}`
 	for name, c := range map[string]struct {
-		config string
-		token  string
-		kind   Kind
-
-		trusted bool
+		config  string
+		token   string
+		kind    Kind
 		probe   int
 		answer  string
+		trusted bool
+		second  int // status of config.json with the token
 		want    Access
 		detail  string
 	}{
 		"noToken":      {config: api, want: Access{Reachable: true, Read: Yes, Publish: No}, detail: "no token is configured"},
 		"open":         {config: api, token: testToken, want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "reading needs no token"},
-		"closed":       {config: closedConfig, token: testToken, want: Access{Reachable: true, AuthRequired: true, Read: Yes, Publish: Unknown}, detail: "the token may read"},
+		"closed":       {config: closedConfig, token: testToken, want: Access{Reachable: true, AuthRequired: true, Read: Yes, Publish: Unknown}, detail: "the token was not refused"},
 		"closedNoKey":  {config: closedConfig, want: Access{Reachable: true, AuthRequired: true, Read: No, Publish: No}, detail: "no token is configured"},
 		"readOnly":     {config: `{"dl":"HOST/dl"}`, token: testToken, want: Access{Reachable: true, Read: Yes, Publish: No}, detail: "takes no uploads"},
 		"denied":       {token: testToken, want: Access{Reachable: true, AuthRequired: true, Read: No, Publish: No}, detail: "refused the token (status 401)"},
@@ -582,17 +586,43 @@ func TestCheck(t *testing.T) {
 		"scoped":       {config: api, token: testToken, kind: KindCratesIO, probe: 403, answer: `{"errors":[{"detail":"this token does not have the required permissions to perform this action"}]}`, want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "limited to some uses"},
 		"wrongScheme":  {config: api, token: testToken, kind: KindCratesIO, probe: 401, answer: "{}", want: Access{Reachable: true, Read: Yes, Publish: No}, detail: "refused the token"},
 		"unanswered":   {config: api, token: testToken, kind: KindCratesIO, probe: 404, want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "could not be asked"},
+		"wrongOpen":    {config: api, token: testToken, second: 401, want: Access{Reachable: true, Read: Yes, Publish: No}, detail: "refused the token (status 401)"},
+		"wrongClosed":  {config: closedConfig, token: testToken, second: 403, want: Access{Reachable: true, AuthRequired: true, Read: No, Publish: No}, detail: "refused the token (status 403)"},
+		"mayPublish":   {config: api, token: testToken, kind: KindGitea, probe: 400, answer: `{"ok":false,"errors":[{"detail":"EOF"}]}`, want: Access{Reachable: true, Read: Yes, Publish: Yes}, detail: "the token may publish"},
+		"mayNot":       {config: api, token: testToken, kind: KindGitea, probe: 401, answer: "reqPackageAccess", want: Access{Reachable: true, Read: Yes, Publish: No}, detail: "refused the token (status 401)"},
+		"mayReadOnly":  {token: testToken, kind: KindGitea, probe: 401, second: 200, config: "", want: Access{Reachable: true, AuthRequired: true, Read: Yes, Publish: No}, detail: "may read and not publish"},
+		"notAsked":     {config: api, token: testToken, kind: KindGitea, probe: 503, want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "could not be asked: status 503"},
+		"accepted":     {config: api, token: testToken, kind: KindGitea, probe: 200, answer: "{}", want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "could not be asked: status 200"},
+		"kellnrKnows":  {config: api, token: testToken, kind: KindKellnr, probe: 400, want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "the token is valid"},
+		"kellnrNot":    {config: api, token: testToken, kind: KindKellnr, probe: 403, want: Access{Reachable: true, Read: Yes, Publish: No}, detail: "refused the token (status 403)"},
+		"expiring":     {config: api, token: testJWT, kind: KindAzure, want: Access{Reachable: true, Read: Yes, Publish: Unknown, Expires: time.Date(2001, 9, 9, 1, 46, 40, 0, time.UTC)}, detail: "stopped being good at 2001-09-09 01:46 UTC"},
+		"trustedToken": {config: api, token: "cio_tp_x", kind: KindCratesIO, want: Access{Reachable: true, Unpaced: true, Read: Yes, Publish: Unknown}, detail: "trusted publishing"},
 		"trusted":      {config: api, kind: KindCratesIO, trusted: true, want: Access{Reachable: true, Trusted: true, Read: Yes, Publish: Unknown}, detail: "go by trusted publishing"},
 		"bothLanes":    {config: api, token: testToken, kind: KindCratesIO, trusted: true, probe: 200, answer: "{}", want: Access{Reachable: true, Trusted: true, Read: Yes, Publish: Yes}, detail: "valid and not limited"},
-		"trustedToken": {config: api, token: "cio_tp_x", kind: KindCratesIO, want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "trusted publishing"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHost(t, c.config)
-			if c.config == "" {
-				h.answer("GET /index/config.json", http.StatusUnauthorized, nil, "no")
-			}
+			h := newHost(t, "")
+			h.mux.HandleFunc("GET /index/config.json", func(w http.ResponseWriter, r *http.Request) {
+				switch authorized := r.Header.Get("Authorization") != ""; {
+				case authorized && c.second > 200:
+					w.WriteHeader(c.second)
+				case authorized && c.second == 200:
+					io.WriteString(w, strings.ReplaceAll(closedConfig, "HOST", h.URL))
+				case c.config == "":
+					w.WriteHeader(http.StatusUnauthorized)
+				default:
+					io.WriteString(w, strings.ReplaceAll(c.config, "HOST", h.URL))
+				}
+			})
 			if c.probe != 0 {
 				h.answer("GET /api/v1/crates", c.probe, nil, c.answer)
+				h.mux.HandleFunc("PUT /api/v1/crates/new", func(w http.ResponseWriter, r *http.Request) {
+					if body, err := io.ReadAll(r.Body); len(body) > 0 || err != nil || r.ContentLength != 0 {
+						t.Errorf("a check uploads %d bytes (%v)", len(body), err)
+					}
+					w.WriteHeader(c.probe)
+					io.WriteString(w, c.answer)
+				})
 			}
 			options := withToken(c.token)
 			if c.trusted {

@@ -79,6 +79,17 @@ func (c *Client) Download(ctx context.Context, e Entry, w io.Writer) (int64, err
 	if err != nil {
 		return 0, err
 	}
+	if resp.StatusCode == http.StatusUnauthorized && k.Token.IsZero() {
+		// A feed that reads openly may hold back what it has not saved from its upstream.
+		if token, err := c.Token(ctx); err == nil && !token.IsZero() {
+			resp.Body.Close()
+			cancel()
+			k.Token = token
+			if resp, cancel, err = c.wire.Do(ctx, k); err != nil {
+				return 0, err
+			}
+		}
+	}
 	defer cancel()
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

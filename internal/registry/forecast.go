@@ -16,7 +16,7 @@ type Forecast struct {
 // Forecast returns how long uploading newCrates first versions and newVersions further ones takes at the least. It is a
 // floor: uploads of an hour ago may have emptied the buckets.
 func (r Registry) Forecast(newCrates, newVersions int, now time.Time) Forecast {
-	crates, versions := r.Pace.NewCrates.pause(newCrates), r.Pace.NewVersions.pause(newVersions)
+	crates, versions := pause(r.Pace.NewCrates, newCrates), pause(r.Pace.NewVersions, newVersions)
 	f := Forecast{Pause: max(crates, versions)}
 	f.Done = now.Add(f.Pause)
 	if f.Pause == 0 {
@@ -24,24 +24,24 @@ func (r Registry) Forecast(newCrates, newVersions int, now time.Time) Forecast {
 	}
 	var parts []string
 	if crates > 0 {
-		parts = append(parts, r.Pace.NewCrates.sentence(newCrates, "new crates"))
+		parts = append(parts, sentence(r.Pace.NewCrates, newCrates, "new crates"))
 	}
 	if versions > 0 {
-		parts = append(parts, r.Pace.NewVersions.sentence(newVersions, "new versions"))
+		parts = append(parts, sentence(r.Pace.NewVersions, newVersions, "new versions"))
 	}
 	f.Text = fmt.Sprintf("%s: %s; the last upload can start in %s, at %s",
 		r.Name, strings.Join(parts, " and "), short(f.Pause), f.Done.UTC().Format("2006-01-02 15:04 UTC"))
 	return f
 }
 
-func (b Bucket) pause(n int) time.Duration {
+func pause(b Bucket, n int) time.Duration {
 	if b.Every <= 0 || n <= b.Burst {
 		return 0
 	}
 	return time.Duration(n-b.Burst) * b.Every
 }
 
-func (b Bucket) sentence(n int, what string) string {
+func sentence(b Bucket, n int, what string) string {
 	return fmt.Sprintf("%d %s where %d may go at once and one more every %s", n, what, b.Burst, short(b.Every))
 }
 

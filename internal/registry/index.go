@@ -73,7 +73,7 @@ func (c *Client) readOpenly(ctx context.Context, k *wire.Call) (*http.Response, 
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || !k.Token.IsZero() {
 		return resp, body, err
 	}
-	token, err := c.token(ctx)
+	token, err := c.Token(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s at registry %s: token: %w", k.Op, c.registry.Name, err)
 	}
@@ -130,7 +130,7 @@ func (c *Client) Lookup(ctx context.Context, name string) ([]Entry, error) {
 		c.forget(name)
 		return nil, nil
 	default:
-		return nil, c.wire.StatusError(k, resp, body)
+		return nil, c.lookupError(k, resp, body)
 	}
 	entries, err := index.Parse(name, body)
 	if err != nil {
@@ -146,6 +146,16 @@ func (c *Client) Lookup(ctx context.Context, name string) ([]Entry, error) {
 	c.cache[name] = fresh
 	c.mu.Unlock()
 	return cloneEntries(entries), nil
+}
+
+// lookupError explains a 401 of an Azure feed: with an upstream, it is also the answer for a crate that nobody has fetched
+// through the feed yet, to whoever may not save it. So it says neither that the crate is there nor that it is not.
+func (c *Client) lookupError(k wire.Call, resp *http.Response, body []byte) error {
+	e := c.wire.StatusError(k, resp, body)
+	if c.registry.Kind == KindAzure && e.Class == Denied {
+		e.Detail = strings.TrimPrefix(e.Detail+"; ", "; ") + "the feed answers so, too, for a crate that was not yet saved from its upstream: a token that may save it (Packaging, read and write) tells"
+	}
+	return e
 }
 
 func (c *Client) lookupCall(ctx context.Context, name string) (wire.Call, error) {
@@ -169,7 +179,7 @@ func (c *Client) readToken(ctx context.Context, op string) (secret.Value, error)
 
 // needToken returns the token; having none is Denied.
 func (c *Client) needToken(ctx context.Context, op string) (secret.Value, error) {
-	token, err := c.token(ctx)
+	token, err := c.Token(ctx)
 	if err != nil {
 		return secret.Value{}, fmt.Errorf("%s at registry %s: token: %w", op, c.registry.Name, err)
 	}

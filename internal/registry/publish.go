@@ -108,7 +108,7 @@ func (c *Client) Publish(ctx context.Context, crate *Crate) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	if limit := c.registry.Kind.Traits().MaxCrate; limit > 0 && crate.Size > limit {
+	if limit := c.registry.MaxCrate; limit > 0 && crate.Size > limit {
 		return Receipt{}, &Error{Registry: c.registry.Name, Op: k.Op, Class: Refused,
 			Detail: fmt.Sprintf("the .crate has %d bytes; this registry takes %d", crate.Size, limit)}
 	}

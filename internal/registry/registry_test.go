@@ -30,7 +30,7 @@ func TestNew(t *testing.T) {
 		if c.want.Index == "" {
 			c.want.Index = c.index
 		}
-		c.want.Name, c.want.Pace = c.name, c.want.Kind.Traits().Pace
+		c.want.Name, c.want.Pace, c.want.MaxCrate = c.name, c.want.Kind.Traits().Pace, c.want.Kind.Traits().MaxCrate
 		if got != c.want {
 			t.Errorf("New(%q, %q)\n got %+v\nwant %+v", c.name, c.index, got, c.want)
 		}

@@ -15,7 +15,7 @@ const (
 	Released = "released" // the release is public, or as far as the configuration lets it go
 	Started  = "started"  // the release workflow runs and was not followed
 	Planned  = "planned"  // nothing was written
-	Verified = "verified" // the bill of lading holds
+	Verified = "verified" // the bill of lading holds; tokens need nobody
 	Waiting  = "waiting"
 	Stopped  = "stopped"
 	Failed   = "failed"
@@ -45,6 +45,8 @@ type Report struct {
 	Findings   []Finding       `json:"findings,omitempty"`
 	Warnings   []string        `json:"warnings,omitempty"`
 	Releases   []Report        `json:"releases,omitempty"` // of a command that made several
+	Tokens     []ReportToken   `json:"tokens,omitempty"`   // of a command about tokens
+	Notice     *ReportNotice   `json:"notice,omitempty"`   // the issue that says what tokens need
 	Problems   []ReportProblem `json:"problems"`
 }
 
@@ -68,6 +70,40 @@ type ReportProblem struct {
 	Line    int    `json:"line,omitempty"`
 	Rule    string `json:"rule,omitempty"`
 	Step    string `json:"step,omitempty"`
+}
+
+// ReportToken is what was found out about one token, and never the token.
+type ReportToken struct {
+	Name        string     `json:"name"`
+	Registry    string     `json:"registry"`
+	Variable    string     `json:"variable"`               // that holds it
+	Given       bool       `json:"given"`                  // the variable was set in this run
+	Secret      string     `json:"secret"`                 // its name on GitHub
+	Scope       string     `json:"scope"`                  // whose secret it is
+	State       string     `json:"state"`                  // ok, expiring, expired, refused, untested, unreachable
+	Read        string     `json:"read"`                   // yes, no, unknown
+	Publish     string     `json:"publish"`                // yes, no, unknown
+	Reach       string     `json:"reach,omitempty"`        // of a personal access token of Azure DevOps: organization, global, unknown
+	Expires     *time.Time `json:"expires,omitempty"`      // absent where nobody tells
+	ExpiresFrom string     `json:"expires_from,omitempty"` // tagboat.toml, the token, its service, Azure DevOps
+	Notes       []string   `json:"notes"`
+}
+
+// States of a token.
+const (
+	TokenOK          = "ok"
+	TokenExpiring    = "expiring"    // it works, and not much longer
+	TokenExpired     = "expired"     // its day has passed
+	TokenRefused     = "refused"     // it does not do what it is for
+	TokenUntested    = "untested"    // nothing could be asked
+	TokenUnreachable = "unreachable" // its registry did not answer
+)
+
+// ReportNotice is the issue that says what tokens need.
+type ReportNotice struct {
+	Did    string `json:"did"` // made, updated, current, closed, none
+	URL    string `json:"url,omitempty"`
+	DryRun bool   `json:"dry_run,omitempty"` // nothing was done: it is what would be
 }
 
 // NewReport begins a report with what the snapshot and the plan say; every step is pending.

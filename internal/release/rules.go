@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/semver"
 )
@@ -176,12 +177,43 @@ func judgeRegistries(s Snapshot) []Finding {
 			out = append(out, Finding{Rule: "registry-access", Severity: Stop, Summary: fmt.Sprintf("registry %s: %s", r.Name, r.Access.Problem), Detail: r.Access.Detail, Hint: r.Access.Hint})
 		}
 		out = append(out, newWithoutToken(s, r)...)
+		out = append(out, judgeLifetime(s, r)...)
 		if r.Forecast.Wait > 0 {
-			out = append(out, Finding{Rule: "rate-limit", Severity: Warn, Summary: "registry " + r.Forecast.Text})
+			f := Finding{Rule: "rate-limit", Severity: Warn, Summary: "registry " + r.Forecast.Text}
+			if end := s.Request.Deadline; !end.IsZero() && s.TakenAt.Add(r.Forecast.Wait).After(end) {
+				f.Hint = fmt.Sprintf("this run ends at %s: what does not fit waits for the next run, which goes on from there", end.UTC().Format("2006-01-02 15:04 UTC"))
+			}
+			out = append(out, f)
 		}
 		out = append(out, judgeLedgerAgainstIndex(s, r)...)
 	}
 	return append(out, unkeyed(s)...)
+}
+
+// comfort is how long a token should last beyond the last upload's start that the forecast names: packaging comes first.
+const comfort = 30 * time.Minute
+
+// judgeLifetime compares the time that a token has left with what there is to upload.
+func judgeLifetime(s Snapshot, r Registry) []Finding {
+	end := r.Access.Expires
+	if end.IsZero() || r.Login.Minted() || r.Access.Problem != "" || s.Dispatches() || r.Forecast.New+r.Forecast.Known == 0 {
+		return nil
+	}
+	f := Finding{Rule: "registry-access", Severity: Stop, Hint: fmt.Sprintf("the token is read from %s: give one that lasts longer", r.Access.Variable)}
+	last, at := s.TakenAt.Add(r.Forecast.Wait), end.UTC().Format("2006-01-02 15:04 UTC")
+	switch {
+	case !s.TakenAt.Before(end):
+		f.Summary = fmt.Sprintf("registry %s: its token stopped being good at %s", r.Name, at)
+	case last.After(end):
+		f.Summary = fmt.Sprintf("registry %s: its token is good until %s, and its rate limits let the last upload start at %s", r.Name, at, last.UTC().Format("15:04 UTC"))
+	case last.Add(comfort).After(end):
+		f.Severity = Warn
+		f.Summary = fmt.Sprintf("registry %s: its token is good until %s only", r.Name, at)
+		f.Hint = fmt.Sprintf("what is not uploaded by then waits for the next run; the token is read from %s", r.Access.Variable)
+	default:
+		return nil
+	}
+	return []Finding{f}
 }
 
 // judgeLedgerAgainstIndex finds a version that the index has with other bytes than the release's bill, before

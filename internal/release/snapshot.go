@@ -23,12 +23,13 @@ const (
 
 // Request is what was asked for. Exactly one of Tag and Branch is given; the other follows from the configuration.
 type Request struct {
-	Tag       string   `json:"tag,omitempty"`       // "v0.4.0"
-	Branch    string   `json:"branch,omitempty"`    // "release/v0.4.0"
-	Commit    string   `json:"commit,omitempty"`    // what the tag pointed at when the release was asked for; empty: whatever it points at
-	Half      Half     `json:"half"`                //
-	Artifacts []string `json:"artifacts,omitempty"` // globs of files and folders that become assets, relative to the working directory
-	Detach    bool     `json:"detach,omitempty"`    // do not follow the dispatched workflow to its end
+	Tag       string    `json:"tag,omitempty"`       // "v0.4.0"
+	Branch    string    `json:"branch,omitempty"`    // "release/v0.4.0"
+	Commit    string    `json:"commit,omitempty"`    // what the tag pointed at when the release was asked for; empty: whatever it points at
+	Half      Half      `json:"half"`                //
+	Artifacts []string  `json:"artifacts,omitempty"` // globs of files and folders that become assets, relative to the working directory
+	Detach    bool      `json:"detach,omitempty"`    // do not follow the dispatched workflow to its end
+	Deadline  time.Time `json:"deadline,omitzero"`   // when the run ends as waiting at the latest; zero is never
 }
 
 // Snapshot is everything a plan is made from: the world as one observation saw it. It holds no secret and survives a
@@ -165,6 +166,11 @@ type Access struct {
 	Problem string `json:"problem,omitempty"`  // why publishing there cannot work
 	Detail  string `json:"detail,omitempty"`   // what was met, or what is missing, in lines
 	Hint    string `json:"hint,omitempty"`
+	// Publish is yes, no, or unknown where it shows at the first upload.
+	Publish  string    `json:"publish,omitempty"`
+	Notes    []string  `json:"notes,omitempty"`    // what could be found out, in sentences
+	Variable string    `json:"variable,omitempty"` // the environment variable that the token is read from
+	Expires  time.Time `json:"expires,omitzero"`   // when the token says that it stops being good
 }
 
 // IndexState is one crate in an index, seen for the version to release.

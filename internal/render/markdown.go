@@ -62,6 +62,7 @@ func markdown(r release.Report, brief brevity) string {
 	fmt.Fprintf(&b, "## %s\n\n", escape(headline(r)))
 	writeFacts(&b, r)
 	writeProblems(&b, "### What is wrong\n\n", r.Problems, brief)
+	writeTokens(&b, r)
 	writeMermaid(&b, r)
 	writeCrates(&b, r, brief)
 	for _, line := range logins(r) {
@@ -80,7 +81,7 @@ func markdown(r release.Report, brief brevity) string {
 func writeFacts(b *strings.Builder, r release.Report) {
 	var facts []string
 	for _, fact := range [][2]string{
-		{"commit", code(r.Commit)}, {"branch", code(r.Branch)}, {"release", link(r.URL)}, {"workflow run", link(r.RunURL)},
+		{"commit", code(r.Commit)}, {"branch", code(r.Branch)}, {"release", link(r.URL)}, {"workflow run", link(r.RunURL)}, {"issue", link(noticed(r.Notice))},
 	} {
 		if fact[1] != "" {
 			facts = append(facts, fact[0]+" "+fact[1])

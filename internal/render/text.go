@@ -128,7 +128,7 @@ func Plan(s Style, r release.Report) string {
 }
 
 func writeTitle(b *strings.Builder, s Style, r release.Report) {
-	color := map[string]string{release.Released: plain.Green, release.Started: plain.Green, release.Planned: plain.Cyan, release.Waiting: plain.Yellow}[r.Outcome]
+	color := map[string]string{release.Released: plain.Green, release.Started: plain.Green, release.Planned: plain.Cyan, release.Verified: plain.Green, release.Waiting: plain.Yellow}[r.Outcome]
 	if color == "" {
 		color = plain.Red
 	}
@@ -231,6 +231,9 @@ func Report(s Style, r release.Report) string {
 	if text := Crates(s, r); text != "" {
 		b.WriteString("\n" + text)
 	}
+	if text := Tokens(s, r); text != "" {
+		b.WriteString("\n" + text)
+	}
 	if open := unfinished(r.Steps); len(open) > 0 && began(r.Steps) {
 		b.WriteString("\n" + s.Paint(plain.Bold, "Not reached") + "\n" + Steps(s, open))
 	}
@@ -295,7 +298,7 @@ func assetSum(a release.Asset) string {
 
 func writeLinks(b *strings.Builder, s Style, r release.Report) {
 	var rows [][]string
-	for _, link := range [][2]string{{"release", r.URL}, {"workflow", r.RunURL}} {
+	for _, link := range [][2]string{{"release", r.URL}, {"workflow", r.RunURL}, {"issue", noticed(r.Notice)}} {
 		if url := plain.Clean(link[1]); url != "" {
 			rows = append(rows, []string{"  " + link[0], url})
 		}
@@ -354,6 +357,35 @@ func Settings(s Style, settings []config.Setting) string {
 	rows := [][]string{{"KEY", "VALUE", "FROM"}}
 	for _, x := range settings {
 		rows = append(rows, []string{plain.Clean(x.Key), plain.Fit(plain.Clean(settingText(x.Value)), 60), plain.Clean(x.Origin.String())})
+	}
+	return plain.Tidy(heading(s, plain.Table(rows)))
+}
+
+// TokenSource is where a registry's token comes from; never the token.
+type TokenSource struct {
+	Registry string `json:"registry"`
+	Kind     string `json:"kind"`
+	Variable string `json:"variable"`          // the environment variable that it is read from
+	Set      bool   `json:"set"`               // it has a value
+	SentAs   string `json:"sent_as,omitempty"` // Basic, Bearer, or bare where it has no scheme
+	Problem  string `json:"problem,omitempty"` // why the value cannot be used
+}
+
+// TokenSources renders where the registries' tokens come from.
+func TokenSources(s Style, sources []TokenSource) string {
+	rows := [][]string{{"REGISTRY", "KIND", "TOKEN FROM", "STATE"}}
+	for _, x := range sources {
+		state := "not set"
+		switch {
+		case x.Problem != "":
+			state = "cannot be used: " + x.Problem
+		case x.Set:
+			state = "set, sent " + x.SentAs
+			if x.SentAs != "bare" {
+				state = "set, sent as " + x.SentAs
+			}
+		}
+		rows = append(rows, []string{plain.Clean(x.Registry), plain.Clean(x.Kind), plain.Clean(x.Variable), plain.Clean(state)})
 	}
 	return plain.Tidy(heading(s, plain.Table(rows)))
 }

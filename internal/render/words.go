@@ -24,6 +24,9 @@ func headline(r release.Report) string {
 	if r.Command == "reconcile" && r.Tag == "" {
 		return reconciled(r)
 	}
+	if strings.HasPrefix(r.Command, "token ") {
+		return tokenHeadline(r)
+	}
 	text := ""
 	switch r.Outcome {
 	case release.Released:

@@ -25,8 +25,9 @@ var adapters = []string{"internal/cargo/...", "internal/registry/...", "internal
 // package in decides; docs/architecture.md explains it.
 var rooms = []room{
 	{"cmd/tagboat", []string{"internal/action", "internal/cli", "internal/cargo/zone"}, "main only starts an edge, or becomes a child of the build zone"},
-	{"internal/action", join(leaves, []string{"internal/cli", "internal/release", "internal/render/...", "internal/forge"}), "a step chooses a command line and tells what its report says"},
-	{"internal/cli", join(leaves, adapters, []string{"internal/release/...", "internal/rehearsal/...", "internal/render/...", "internal/converge"}), "an edge wires; no other edge is below it"},
+	{"internal/action", join(leaves, []string{"internal/cli", "internal/release", "internal/render/...", "internal/forge", "internal/notice"}), "a step chooses a command line and tells what its report says"},
+	{"internal/cli", join(leaves, adapters, []string{"internal/release/...", "internal/rehearsal/...", "internal/render/...", "internal/converge", "internal/care", "internal/cli/custody"}), "an edge wires; no other edge is below it"},
+	{"internal/cli/custody", join(leaves, []string{"internal/care", "internal/notice", "internal/forge", "internal/registry/...", "internal/release", "internal/render/..."}), "a part of the command line, about tokens alone"},
 	{"internal/render/plain", nil, "text of unknown origin is made safe without knowing whose it is"},
 	{"internal/render/...", []string{"internal/render/plain", "internal/release", "internal/converge", "internal/config", "internal/problem"}, "sentences are made from data alone"},
 	{"internal/release", []string{"internal/converge", "internal/config", "internal/problem", "internal/secret", "internal/semver"}, "a plan is made from data alone"},
@@ -34,8 +35,10 @@ var rooms = []room{
 	{"internal/release/artifact", []string{"internal/release", "internal/config", "internal/problem"}, "artifacts are local files"},
 	{"internal/release/dispatch", []string{"internal/converge", "internal/forge", "internal/problem"}, "a workflow is started and followed, whatever it builds"},
 	{"internal/release/draft", []string{"internal/release/observe", "internal/converge", "internal/forge", "internal/problem"}, "a draft is filled with files, whatever they are"},
-	{"internal/release/ship", join(leaves, []string{"internal/release", "internal/release/observe", "internal/release/artifact", "internal/release/dispatch", "internal/release/draft", "internal/converge", "internal/forge", "internal/registry", "internal/cargo/pack"}), "the ship zone starts no program: of cargo it knows what packaging hands over"},
+	{"internal/release/ship", join(leaves, []string{"internal/release", "internal/release/observe", "internal/release/artifact", "internal/release/dispatch", "internal/release/draft", "internal/converge", "internal/forge", "internal/registry", "internal/registry/kind", "internal/cargo/pack"}), "the ship zone starts no program: of cargo it knows what packaging hands over"},
 	{"internal/release/...", join(leaves, adapters, []string{"internal/release/...", "internal/converge"}), "a line of business uses adapters and knows no edge"},
+	{"internal/care", join(leaves, []string{"internal/forge", "internal/registry", "internal/release", "internal/notice"}), "a token is watched and renewed, whatever is released with it"},
+	{"internal/notice", []string{"internal/forge"}, "one text is kept current, whatever it says"},
 	{"internal/converge", []string{"internal/problem"}, "the engine knows nothing of releases"},
 	{"internal/cargo/...", []string{"internal/cargo/...", "internal/git", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},
 	{"internal/registry/...", []string{"internal/registry/...", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},

@@ -23,10 +23,11 @@ var described = []struct {
 	dir   string
 	types []string
 }{
-	{"internal/release", []string{"Report", "ReportStep", "ReportProblem", "Finding", "Crate", "Bill", "BillCrate", "BillRegistry", "BillArtifact", "BillRelaxed",
+	{"internal/release", []string{"Report", "ReportStep", "ReportProblem", "ReportToken", "ReportNotice", "Finding", "Crate", "Bill", "BillCrate", "BillRegistry", "BillArtifact", "BillRelaxed",
 		"Snapshot", "Request", "Checkout", "Tag", "Changelog", "Workflow", "Remote", "Issue", "Release", "Asset", "Ledger", "Registry", "Access", "IndexState", "Forecast", "Artifact"}},
 	{"internal/release/prove", []string{"Proof"}},
 	{"internal/cli", []string{"settings"}},
+	{"internal/render", []string{"TokenSource"}},
 	{"internal/config", []string{"Setting", "Origin"}},
 	{"internal/rehearsal/storm", []string{"Result", "Violation"}},
 }

@@ -148,8 +148,8 @@ func (w *World) startFeed(name string) error {
 	url := "http://" + l.Addr().String()
 	f := &Feed{Name: name, Index: "sparse+" + url + "/index/", Token: "Bearer " + name + w.config.Mark}
 	f.Twin = registrytwin.New(registrytwin.Config{Name: name, URL: url, AuthRequired: true, Manners: w.config.Manners, Bearer: w.bearer, Tokens: []registrytwin.Token{
-		{Label: "tagboat", Value: secret.New(f.Token), Scope: registrytwin.Publish},
-		{Label: "reader", Value: secret.New("Bearer reader" + w.config.Mark), Scope: registrytwin.Read}}})
+		{Label: "tagboat", Value: secret.New(strings.TrimPrefix(f.Token, "Bearer ")), Scope: registrytwin.Publish},
+		{Label: "reader", Value: secret.New("reader" + w.config.Mark), Scope: registrytwin.Read}}})
 	f.server = w.serve(l, name, registrytwin.Op, f.Twin.Handler())
 	w.Feeds[name] = f
 	return nil
@@ -166,9 +166,11 @@ func (w *World) startGitHub(ctx context.Context) error {
 	}
 	w.URL = "http://" + l.Addr().String()
 	w.GitHub, err = githubtwin.New(githubtwin.Config{Owner: Owner, Repo: w.Name, Refs: store, DefaultBranch: "main", BaseURL: w.URL, OnDispatch: w.config.OnDispatch, Tokens: map[string]githubtwin.Permissions{
-		w.Token:                        {"contents": "write", "actions": "write", "issues": "read", "pull_requests": "write", "workflows": "write", "metadata": "read"},
+		w.Token:                        {"contents": "write", "actions": "write", "issues": "write", "pull_requests": "write", "workflows": "write", "metadata": "read"},
+		"ghs_keeper" + w.config.Mark:   {"secrets": "write", "environments": "write", "organization_secrets": "write", "metadata": "read"},
 		"ghs_readonly" + w.config.Mark: {"contents": "read", "actions": "read", "issues": "read", "metadata": "read"},
-	}})
+		"ghs_ending" + w.config.Mark:   {"contents": "read", "issues": "write", "metadata": "read"},
+	}, TokenEnds: map[string]time.Time{"ghs_ending" + w.config.Mark: time.Now().Add(10*24*time.Hour + time.Hour)}})
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -263,7 +265,7 @@ func (w *World) Forge() (*forge.Client, error) {
 	return forge.New(forge.Options{APIURL: w.URL, Owner: Owner, Repo: w.Name, Token: func(context.Context) (secret.Value, error) { return secret.New(w.Token), nil }})
 }
 
-// Show describes the world, one fact a line: refs, releases with their assets, runs, accepted uploads.
+// Show describes the world, one fact a line: refs, releases with their assets, runs, issues, secrets, accepted uploads.
 func (w *World) Show(ctx context.Context) (string, error) {
 	var lines []string
 	refs, err := w.GitHub.Refs(ctx)
@@ -286,6 +288,10 @@ func (w *World) Show(ctx context.Context) (string, error) {
 	for _, r := range w.GitHub.Runs() {
 		lines = append(lines, fmt.Sprintf("run %s %s", r.Dispatch.Workflow, r.Dispatch.Ref))
 	}
+	for _, i := range w.GitHub.Issues() {
+		lines = append(lines, fmt.Sprintf("issue %d %s %s", i.Number, i.State, i.Title))
+	}
+	lines = append(lines, w.GitHub.Secrets().Show()...)
 	for _, name := range slices.Sorted(maps.Keys(w.Feeds)) {
 		for _, u := range w.Feeds[name].Twin.Accepted() {
 			lines = append(lines, fmt.Sprintf("crate %s %s %s %s", name, u.Name, u.Version, u.SHA256))

@@ -39,6 +39,10 @@ type Request struct {
 	// ("sparse+http://..."), such as a gate that adds a token, or an embedded registry. It does not change the packages.
 	Stands map[string]string
 
+	// Own makes the crates find their siblings in Registry, where these go there too and the manifests name no registry. The
+	// packages then have other bytes than the commit alone gives, and say so (.cargo_vcs_info.json: dirty).
+	Own bool
+
 	Locked   Mode     // Off lets cargo bring a stale Cargo.lock up to date. Without a Cargo.lock one is made in either case
 	Verify   Mode     // Off leaves the verification builds out; the result says so
 	Features []string // features to verify with; empty is the default features
@@ -94,6 +98,11 @@ func All(ctx context.Context, z *zone.Zone, req Request) (*Result, error) {
 	if p.workspace, err = cargo.Load(ctx, p.metadata, p.dir); err != nil {
 		return nil, err
 	}
+	if req.Own && req.Registry != "" && req.Registry != cargo.CratesIO {
+		if err := p.own(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := p.fetch(ctx, result); err != nil {
 		return nil, err
 	}
@@ -120,6 +129,7 @@ type packer struct {
 	req       Request
 	workspace *cargo.Workspace
 	dir       string // the sources inside the zone, read-only there
+	changed   bool   // by own
 }
 
 // versions asks for the toolchain's versions, outside of the checkout, and refuses one that cannot package workspaces.

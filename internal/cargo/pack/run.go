@@ -37,6 +37,9 @@ func (p *packer) cargoPackage(ctx context.Context, target string, flags ...strin
 	for _, name := range p.req.Crates {
 		argv = append(argv, "--package", name)
 	}
+	if p.changed {
+		argv = append(argv, "--allow-dirty")
+	}
 	if len(p.req.Features) > 0 {
 		argv = append(argv, "--features", strings.Join(p.req.Features, ","))
 	}

@@ -306,6 +306,48 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// The archive is fuzzed without its compression, because random bytes seldom make a gzip stream. The corpus has archives
+// that would leave their folder, links, devices, and sizes that are not true.
+func FuzzArchive(f *testing.F) {
+	f.Add(unzip(f, pack(f, file(tomlPath, manifest), file(lib, "x"))))
+	f.Fuzz(func(t *testing.T, archive []byte) {
+		var b bytes.Buffer
+		zipped := gzip.NewWriter(&b)
+		if _, err := zipped.Write(archive); err != nil || zipped.Close() != nil {
+			t.Fatal(err)
+		}
+		limits := Limits{Unpacked: 1 << 20, Entries: 100, Manifest: 1 << 16, Readme: 1 << 16}
+		c, err := Read(b.Bytes(), limits)
+		if err != nil {
+			return
+		}
+		if len(c.Files) > limits.Entries || len(c.readme) > int(limits.Readme) {
+			t.Errorf("%d files, a README of %d bytes", len(c.Files), len(c.readme))
+		}
+		for _, name := range c.Files {
+			if !filepath.IsLocal(name) || strings.Contains(name, `\`) {
+				t.Errorf("file %q leaves the crate", name)
+			}
+		}
+		if meta, err := c.Metadata(Target{}); err != nil || !json.Valid(meta) {
+			t.Errorf("metadata %q, %v", meta, err)
+		}
+	})
+}
+
+func unzip(t testing.TB, b []byte) []byte {
+	t.Helper()
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 // The manifest is fuzzed on its own, because random bytes seldom make an archive.
 func FuzzManifest(f *testing.F) {
 	f.Add(manifest + "[target.'cfg(any(unix))'.dependencies]\nx = { version = \"1\", package = \"y\", artifact = \"bin\" }\n[badges]\na = { b = \"c\" }\n")

@@ -50,6 +50,16 @@ func newTransport() http.RoundTripper {
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConnsPerHost:   8,
 		ForceAttemptHTTP2:     true,
+		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+			switch s := resp.StatusCode; {
+			case s == http.StatusOK:
+				return nil
+			case s >= 500:
+				return fmt.Errorf("the proxy %s has no connection to the registry (status %d)", proxy.Host, s)
+			default:
+				return Final(fmt.Sprintf("the proxy %s refused the connection to the registry (status %d)", proxy.Host, s))
+			}
+		},
 	}
 }
 
@@ -130,6 +140,7 @@ func redirectOf(resp *http.Response, at *url.URL) (*url.URL, bool) {
 	if err != nil || next.Host == "" || next.Scheme != "http" && next.Scheme != "https" {
 		return nil, false
 	}
+	next.User = nil // whoever redirects chooses no credentials either
 	return next, true
 }
 

@@ -1,11 +1,13 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -94,13 +96,20 @@ func (c *Client) TransportError(ctx context.Context, k Call, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s at registry %s: %w", k.Op, c.registry, context.Cause(ctx))
 	}
-	class := Transient
+	e := &Error{Registry: c.registry, Op: k.Op, Class: Transient, Unclear: k.Write, Err: err}
 	var final *finalError
 	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &final) || errors.As(err, &certificate) {
-		class = Refused
+	var network *net.OpError
+	switch {
+	case errors.As(err, &final):
+		e.Class, e.Unclear = Refused, false
+	case errors.As(err, &certificate):
+		e.Class, e.Unclear = Refused, false
+		e.Detail = "its certificate is not trusted here; SSL_CERT_FILE names a file with the certificates of further authorities"
+	case errors.As(err, &network) && network.Op == "proxyconnect":
+		e.Detail = "the proxy does not answer (HTTPS_PROXY, HTTP_PROXY; NO_PROXY names hosts to reach without it)"
 	}
-	return &Error{Registry: c.registry, Op: k.Op, Class: class, Unclear: k.Write && class == Transient, Err: err}
+	return e
 }
 
 // StatusError classifies an answer that is not the wished one.
@@ -118,7 +127,7 @@ func (c *Client) StatusError(k Call, resp *http.Response, body []byte) *Error {
 		e.Class = Refused
 	case s >= 500, s == http.StatusRequestTimeout, s == http.StatusTooEarly:
 		e.Class, e.RetryAt, e.Unclear = Transient, retryAt, k.Write
-	case k.Write && saysDuplicate(s, details, structured):
+	case k.Write && saysDuplicate(s, details):
 		e.Class, e.Unclear = Duplicate, true
 	case s == http.StatusUnauthorized, s == http.StatusForbidden, s == http.StatusProxyAuthRequired:
 		e.Class = Denied
@@ -137,10 +146,10 @@ func s3xx(status int) bool { return status >= 300 && status < 400 }
 
 // saysDuplicate reads the sentences of a refusal, and only to decide that the index must be asked: crates.io, Gitea,
 // kellnr and package feeds word it differently. A conflict without a readable sentence counts as well.
-func saysDuplicate(status int, details []string, structured bool) bool {
+func saysDuplicate(status int, details []string) bool {
 	switch status {
 	case http.StatusConflict:
-		if !structured {
+		if len(details) == 0 {
 			return true
 		}
 	case http.StatusOK, http.StatusBadRequest, http.StatusForbidden, http.StatusUnprocessableEntity:
@@ -158,28 +167,30 @@ func saysDuplicate(status int, details []string, structured bool) bool {
 	return false
 }
 
-// parseDetails reads {"errors":[{"detail":"…"}]}, and the {"message":"…"} of package feeds. structured reports whether
-// the body was one of them.
+// parseDetails reads {"errors":[{"detail":"…"}]}, and what package feeds say instead: {"errors":[{"message":"…"}]},
+// {"message":"…"}, {"detail":"…"}. structured reports whether the body was one of them.
 func parseDetails(body []byte) (details []string, structured bool) {
 	var answer struct {
 		Errors *[]struct {
-			Detail *string `json:"detail"`
+			Detail  *string `json:"detail"`
+			Message *string `json:"message"`
 		} `json:"errors"`
 		Message *string `json:"message"`
+		Detail  *string `json:"detail"`
 	}
 	if json.Unmarshal(body, &answer) != nil {
 		return nil, false
 	}
 	if answer.Errors != nil {
 		for _, e := range *answer.Errors {
-			if e.Detail != nil {
-				details = append(details, *e.Detail)
+			if said := cmp.Or(e.Detail, e.Message); said != nil {
+				details = append(details, *said)
 			}
 		}
 		return details, true
 	}
-	if answer.Message != nil {
-		return []string{*answer.Message}, true
+	if said := cmp.Or(answer.Message, answer.Detail); said != nil {
+		return []string{*said}, true
 	}
 	return nil, false
 }

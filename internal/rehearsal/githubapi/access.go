@@ -20,6 +20,7 @@ type meter struct {
 func (s *Site) admit(c *Call) Reply {
 	c.Token = credential(c.Request)
 	perms, known := s.Tokens[c.Token]
+	end, ends := s.TokenEnds[c.Token]
 	c.perms, c.all = perms, c.Token != "" && len(s.Tokens) == 0
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
@@ -30,10 +31,13 @@ func (s *Site) admit(c *Call) Reply {
 	switch {
 	case !isAPI:
 		return Reply{} // pages, downloads and git ask for what they need themselves
-	case c.Token != "" && !known && !c.all:
+	case c.Token != "" && !known && !c.all, ends && !time.Now().Before(end):
 		return Fail(http.StatusUnauthorized, "Bad credentials")
 	}
 	h := c.W.Header()
+	if ends {
+		h.Set("GitHub-Authentication-Token-Expiration", end.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
 	h.Set("X-Github-Api-Version-Selected", c.Version())
 	if rep := s.meterIt(c, h); rep.Status != 0 {
 		return rep
@@ -85,9 +89,12 @@ func (s *Site) Allowed(c *Call, permission, level string) Reply {
 	return Fail(http.StatusForbidden, "Resource not accessible by integration")
 }
 
+// guarded are the permissions that reading asks for in a public repository, too.
+var guarded = []string{"administration", "secrets", "environments", "organization_secrets"}
+
 // May reports whether the credential has a permission. What is public needs none to be read.
 func (s *Site) May(c *Call, permission, level string) bool {
-	if c.all || level == "read" && !s.Private && permission != "administration" {
+	if c.all || level == "read" && !s.Private && !slices.Contains(guarded, permission) {
 		return true
 	}
 	if permission == "metadata" {

@@ -28,6 +28,7 @@ type Config struct {
 	DefaultBranch string
 	Private       bool                   // nothing is visible without a token that may read it
 	Tokens        map[string]Permissions // the credentials that exist; without any, every token may do everything
+	TokenEnds     map[string]time.Time   // when those stop working that end; it is told with every answer
 	Actor         string                 // login of the credentials' owner
 	Limits        Limits
 }

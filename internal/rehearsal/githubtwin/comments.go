@@ -43,11 +43,17 @@ func (t *Twin) AddComment(number int, body string) {
 	t.comments = append(t.comments, &comment{id: t.site.NextID(), issue: number, body: body, association: "NONE", created: githubapi.Now(), updated: githubapi.Now()})
 }
 
+// stranger is the author of what AddComment and AddStrangersIssue made.
+func (t *Twin) stranger(c *call) object {
+	author := t.site.User(c)
+	author["login"], author["type"] = "stranger", "User"
+	return author
+}
+
 func (t *Twin) comment(c *call, m *comment) object {
 	author := m.author
 	if author == nil {
-		author = t.site.User(c)
-		author["login"], author["type"] = "stranger", "User"
+		author = t.stranger(c)
 	}
 	place := "issues"
 	if i := t.issues[m.issue]; i != nil && i.pull {

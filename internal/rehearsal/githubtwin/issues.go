@@ -17,6 +17,7 @@ type issue struct {
 	title, body, state       string
 	labels                   []string
 	pull                     bool
+	stranger                 bool // its author does not belong to the repository
 	created, updated, closed time.Time
 }
 
@@ -30,6 +31,34 @@ func (t *Twin) AddIssue(title string, labels ...string) int {
 	t.site.Mu.Lock()
 	defer t.site.Mu.Unlock()
 	return t.open(title, "", labels).number
+}
+
+// AddStrangersIssue opens an issue by somebody who does not belong to the repository, and returns its number.
+func (t *Twin) AddStrangersIssue(title, body string) int {
+	t.site.Mu.Lock()
+	defer t.site.Mu.Unlock()
+	i := t.open(title, body, nil)
+	i.stranger = true
+	return i.number
+}
+
+// Issue is an issue as it is now.
+type Issue struct {
+	Number             int
+	Title, Body, State string
+}
+
+// Issues returns all issues, no pull requests, the oldest first.
+func (t *Twin) Issues() []Issue {
+	t.site.Mu.Lock()
+	defer t.site.Mu.Unlock()
+	var out []Issue
+	for n := 1; n <= len(t.issues); n++ {
+		if i := t.issues[n]; !i.pull {
+			out = append(out, Issue{i.number, i.title, i.body, i.state})
+		}
+	}
+	return out
 }
 
 // AddPullRequest opens a pull request with labels, as far as the issues API shows one, and returns its number.
@@ -96,6 +125,9 @@ func (t *Twin) issue(c *call, i *issue) object {
 		"comments_url": self + "/comments", "events_url": self + "/events", "labels_url": self + "/labels{/name}", "title": i.title, "body": i.body,
 		"state": i.state, "locked": false, "comments": 0, "labels": labels, "assignee": nil, "assignees": []object{}, "milestone": nil, "user": t.site.User(c),
 		"author_association": "MEMBER", "created_at": githubapi.Stamp(i.created), "updated_at": githubapi.Stamp(i.updated), "closed_at": githubapi.StampOrNull(i.closed),
+	}
+	if i.stranger {
+		body["user"], body["author_association"] = t.stranger(c), "NONE"
 	}
 	if i.pull {
 		body["pull_request"] = object{"url": fmt.Sprintf("%s/pulls/%d", c.URLs.Repo, i.number), "html_url": html, "diff_url": html + ".diff", "patch_url": html + ".patch"}
@@ -164,12 +196,14 @@ func (t *Twin) updateIssue(c *call) reply {
 	}
 	var in struct {
 		Title, Body, State *string
+		StateReason        *string `json:"state_reason"`
 		Labels             *[]string
 	}
 	if rep, good := c.Decode(&in); !good {
 		return rep
 	}
-	if in.State != nil && *in.State != "open" && *in.State != "closed" {
+	reasons := []string{"completed", "not_planned", "duplicate", "reopened"}
+	if in.State != nil && *in.State != "open" && *in.State != "closed" || in.StateReason != nil && !slices.Contains(reasons, *in.StateReason) {
 		return githubapi.Invalid("Issue", "invalid", "state", "")
 	}
 	i.updated = githubapi.Now()

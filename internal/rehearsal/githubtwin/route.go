@@ -58,6 +58,17 @@ func (t *Twin) table() []githubapi.Route {
 		{method: "GET", pattern: repo + "/actions/runs/{run}", needs: "actions=read", op: "get-run", do: t.runs.GetRun},
 		{method: "POST", pattern: repo + "/actions/runs/{run}/cancel", needs: "actions=write", op: "cancel-run", do: t.runs.CancelRun},
 
+		{method: "GET", pattern: repo + "/actions/secrets/public-key", needs: "secrets=read", op: "get-secret-key", do: t.secrets.Key},
+		{method: "GET", pattern: repo + "/actions/secrets/{name}", needs: "secrets=read", op: "get-secret", arg: githubapi.Param("name"), do: t.secrets.Get},
+		{method: "PUT", pattern: repo + "/actions/secrets/{name}", needs: "secrets=write", op: "put-secret", arg: githubapi.Param("name"), do: t.secrets.Put},
+		{method: "GET", pattern: repo + "/environments/{environment}/secrets/public-key", needs: "environments=read", op: "get-environment-secret-key", do: t.secrets.Key},
+		{method: "GET", pattern: repo + "/environments/{environment}/secrets/{name}", needs: "environments=read", op: "get-environment-secret", arg: githubapi.Param("name"), do: t.secrets.Get},
+		{method: "PUT", pattern: repo + "/environments/{environment}/secrets/{name}", needs: "environments=write", op: "put-environment-secret", arg: githubapi.Param("name"), do: t.secrets.Put},
+		{method: "GET", pattern: "/orgs/{org}/actions/secrets/public-key", needs: "organization_secrets=read", op: "get-organization-secret-key", do: t.secrets.Key},
+		{method: "GET", pattern: "/orgs/{org}/actions/secrets/{name}", needs: "organization_secrets=read", op: "get-organization-secret", arg: githubapi.Param("name"), do: t.secrets.Get},
+		{method: "PUT", pattern: "/orgs/{org}/actions/secrets/{name}", needs: "organization_secrets=write", op: "put-organization-secret", arg: githubapi.Param("name"), do: t.secrets.Put},
+		{method: "GET", pattern: "/orgs/{org}/actions/secrets/{name}/repositories", needs: "organization_secrets=read", op: "list-secret-repositories", arg: githubapi.Param("name"), do: t.secrets.Repositories},
+
 		{method: "GET", pattern: repo + "/issues", needs: "issues=read", op: "issues", do: t.listIssues},
 		{method: "POST", pattern: repo + "/issues", needs: "issues=write", op: "create-issue", do: t.createIssue},
 		{method: "GET", pattern: repo + "/issues/{number}", needs: "issues=read", op: "get-issue", arg: githubapi.Param("number"), do: t.getIssue},

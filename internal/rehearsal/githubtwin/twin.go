@@ -15,6 +15,7 @@ import (
 	"github.com/tagboat/tagboat/internal/rehearsal/githubapi"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubgit"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubruns"
+	"github.com/tagboat/tagboat/internal/rehearsal/githubsecrets"
 	"github.com/tagboat/tagboat/internal/rehearsal/gitstore"
 )
 
@@ -22,7 +23,8 @@ import (
 type (
 	// RefStore is where the twin keeps its git side: gitstore.Bare or gitstore.Memory.
 	RefStore = gitstore.Store
-	// Permissions maps a permission ("contents", "actions", "issues", "workflows", "administration") to "read" or "write".
+	// Permissions maps a permission ("contents", "actions", "issues", "workflows", "administration", "secrets", "environments",
+	// "organization_secrets") to "read" or "write".
 	Permissions = githubapi.Permissions
 	// Limits are the rate limits of each token.
 	Limits = githubapi.Limits
@@ -38,6 +40,8 @@ type (
 	Dispatch = githubruns.Dispatch
 	// Run is a workflow run as it is now.
 	Run = githubruns.Run
+	// Secret is a secret of workflows.
+	Secret = githubsecrets.Secret
 
 	call   = githubapi.Call
 	reply  = githubapi.Reply
@@ -53,9 +57,11 @@ type Config struct {
 
 	// Tokens are the credentials that exist. Without any, every token may do everything.
 	Tokens map[string]Permissions
-	Actor  string // login of the credentials' owner; "" is "tagboat[bot]"
-	Limits Limits
-	Rules  []Rule
+	// TokenEnds are the credentials that stop working, and when.
+	TokenEnds map[string]time.Time
+	Actor     string // login of the credentials' owner; "" is "tagboat[bot]"
+	Limits    Limits
+	Rules     []Rule
 
 	Immutable    bool                                                      // releases become immutable when they are published
 	ForgetsTags  bool                                                      // changing a draft without tag_name turns its tag into "untagged-..."
@@ -75,6 +81,8 @@ type Twin struct {
 	site *githubapi.Site
 	git  *githubgit.Git
 	runs *githubruns.Runs
+
+	secrets *githubsecrets.Store
 
 	// Guarded by site.Mu.
 	releases map[int64]*release
@@ -108,10 +116,11 @@ func New(cfg Config) (*Twin, error) {
 		cfg: cfg, releases: map[int64]*release{}, burnt: map[string]bool{}, assets: map[int64]*asset{}, broken: map[string]bool{}, tickets: map[string]ticket{},
 		issues: map[int]*issue{}, labels: map[string]label{},
 	}
-	t.site = githubapi.NewSite(githubapi.Config{Owner: cfg.Owner, Repo: cfg.Repo, DefaultBranch: cfg.DefaultBranch, Private: cfg.Private, Tokens: cfg.Tokens,
+	t.site = githubapi.NewSite(githubapi.Config{Owner: cfg.Owner, Repo: cfg.Repo, DefaultBranch: cfg.DefaultBranch, Private: cfg.Private, Tokens: cfg.Tokens, TokenEnds: cfg.TokenEnds,
 		Actor: cfg.Actor, Limits: cfg.Limits})
 	t.site.OpenIssues = t.openIssues
 	t.git = githubgit.New(t.site, githubgit.Config{Refs: cfg.Refs, Rules: cfg.Rules, BaseURL: cfg.BaseURL, Frozen: t.frozen, Release: t.releaseByID})
+	t.secrets = githubsecrets.New(t.site)
 	t.runs = githubruns.New(t.site, githubruns.Config{Refs: cfg.Refs, OldServer: cfg.OldServer, NeverStarts: cfg.NeverStarts, StartDelay: cfg.StartDelay, OnDispatch: cfg.OnDispatch})
 	t.site.Handle(t.table()...)
 	return t, nil
@@ -153,6 +162,9 @@ func (t *Twin) Writes() []Write { return t.site.Writes() }
 
 // Runs returns all workflow runs, oldest first.
 func (t *Twin) Runs() []Run { return t.runs.All() }
+
+// Secrets are the secrets of workflows: the repository's, those of its environments, and its organization's.
+func (t *Twin) Secrets() *githubsecrets.Store { return t.secrets }
 
 // Push moves refs as one git push does, by someone who may, and records its events. Before is looked up.
 func (t *Twin) Push(ctx context.Context, updates ...Update) error { return t.git.Push(ctx, updates...) }

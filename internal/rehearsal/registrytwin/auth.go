@@ -3,6 +3,7 @@ package registrytwin
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,23 +23,21 @@ func (t *Twin) identify(r *http.Request) (identity, *refusal) {
 	if header == "" {
 		return identity{}, nil
 	}
-	scheme, rest, schemed := strings.Cut(header, " ")
-	if t.config.Manners == CratesIO && schemed && !strings.EqualFold(scheme, "Bearer") {
-		return identity{}, refusef(http.StatusUnauthorized,
-			"Invalid `Authorization` header: Found unexpected authentication scheme `%s`", scheme)
+	name, rest := scheme(header)
+	if t.config.Manners == CratesIO && name == "" && strings.Contains(header, " ") || t.config.Manners == CratesIO && name != "" && name != "bearer" {
+		word, _, _ := strings.Cut(header, " ")
+		return identity{}, refusef(http.StatusUnauthorized, "Invalid `Authorization` header: Found unexpected authentication scheme `%s`", word)
 	}
-	candidates := []string{header}
-	switch {
-	case schemed && strings.EqualFold(scheme, "Bearer"):
-		candidates = append(candidates, rest)
-	case schemed && strings.EqualFold(scheme, "Basic"):
+	if !slices.Contains(forms[t.config.Manners], name) {
+		return identity{given: true}, nil
+	}
+	candidates := []string{header, rest}
+	if name == "basic" {
 		if pair, err := base64.StdEncoding.DecodeString(rest); err == nil {
 			if _, password, ok := strings.Cut(string(pair), ":"); ok {
 				candidates = append(candidates, password)
 			}
 		}
-	case t.config.Manners == Azure:
-		return identity{given: true}, nil
 	}
 	for i := range t.config.Tokens {
 		token := &t.config.Tokens[i]
@@ -53,7 +52,7 @@ func (t *Twin) identify(r *http.Request) (identity, *refusal) {
 			return identity{given: true, trusted: true, minted: t.trustedBy(c)}, nil
 		}
 	}
-	if t.config.Bearer != nil && schemed && strings.EqualFold(scheme, "Bearer") {
+	if t.config.Bearer != nil && name == "bearer" {
 		if token, ok := t.config.Bearer(rest); ok {
 			return identity{token: &token, given: true}, nil
 		}
@@ -78,21 +77,7 @@ func (t *Twin) allow(who identity, scope Scope) *refusal {
 	if valid && (scope == Read || who.token.Scope == Publish) {
 		return nil
 	}
-	switch t.config.Manners {
-	case CratesIO:
-		return cratesIODenial(who, valid)
-	case Azure:
-		if valid {
-			return &refusal{status: http.StatusForbidden, typeKey: "FeedNeedsPermissionsException",
-				detail: "User '" + who.label() + "' lacks permission to complete this action. You need to have 'AddPackage'."}
-		}
-		return &refusal{status: http.StatusUnauthorized, typeKey: "UnauthorizedRequestException",
-			detail: "TF400813: The user '' is not authorized to access this resource."}
-	}
-	if valid {
-		return refusef(http.StatusUnauthorized, "reqPackageAccess")
-	}
-	return refusef(http.StatusUnauthorized, "Unauthorized")
+	return t.config.Manners.denial(who, valid)
 }
 
 func cratesIODenial(who identity, valid bool) *refusal {

@@ -34,7 +34,7 @@ func (t *Twin) publish(w http.ResponseWriter, r *http.Request, who identity) *re
 	body := map[string]any{"warnings": map[string][]string{
 		"invalid_categories": {}, "invalid_badges": {}, "other": warnings,
 	}}
-	if t.config.Manners == Lenient {
+	if t.config.Manners == Lenient || t.config.Manners == Gitea {
 		body["ok"] = true
 	}
 	writeJSON(w, http.StatusOK, body)
@@ -43,7 +43,13 @@ func (t *Twin) publish(w http.ResponseWriter, r *http.Request, who identity) *re
 
 // accept makes the checks in the order of crates.io and stores the version.
 func (t *Twin) accept(r *http.Request, who identity) *refusal {
-	if t.config.Manners != CratesIO {
+	switch t.config.Manners {
+	case CratesIO: // looks at the upload first
+	case Kellnr:
+		if refused := t.allow(who, Read); refused != nil {
+			return refused
+		}
+	default:
 		if refused := t.allow(who, Publish); refused != nil {
 			return refused
 		}
@@ -192,7 +198,7 @@ func (t *Twin) admit(who identity, s submission) (*crate, *refusal) {
 		taken = taken || withoutBuild(u.Number) == bare
 	}
 	if taken {
-		return nil, t.duplicate(name, bare)
+		return nil, t.config.Manners.taken(t.config.Name, name, bare)
 	}
 	if t.config.Manners == CratesIO {
 		if refused := t.knownDependencies(s.release); refused != nil {
@@ -200,20 +206,6 @@ func (t *Twin) admit(who identity, s submission) (*crate, *refusal) {
 		}
 	}
 	return c, nil
-}
-
-// duplicate refuses a version that exists.
-func (t *Twin) duplicate(name, number string) *refusal {
-	switch t.config.Manners {
-	case CratesIO:
-		return bad("crate version `%s` is already uploaded", number)
-	case Azure:
-		// The feed's answer to cargo is not documented; this is what its npm and Python feeds say
-		// (https://learn.microsoft.com/azure/devops/artifacts/artifacts-key-concepts#immutability).
-		return &refusal{status: http.StatusConflict, typeKey: "PackageExistsException",
-			detail: fmt.Sprintf("The feed '%s' already contains file '%s-%s.crate' in package '%s %s'.", t.config.Name, name, number, name, number)}
-	}
-	return refusef(http.StatusConflict, "package version already exists")
 }
 
 func withoutBuild(number string) string {

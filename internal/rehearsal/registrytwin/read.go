@@ -85,7 +85,7 @@ func (t *Twin) visibleLines(name string) (lines []byte, changed time.Time) {
 		return nil, time.Time{}
 	}
 	for _, v := range c.versions {
-		if now.Before(v.visible) {
+		if now.Before(v.visible) || v.deleted {
 			continue
 		}
 		if v.yanked {
@@ -224,6 +224,9 @@ func (t *Twin) summary(r *http.Request, name string) (summary, *refusal) {
 	if c := t.crates[t.key(name)]; c != nil {
 		s.ID, s.Name = c.name, c.name
 		for _, v := range c.versions {
+			if v.deleted {
+				continue
+			}
 			s.Description = v.description
 			s.versions = append(s.versions, versionSummary{c.name, v.number, v.yanked})
 		}

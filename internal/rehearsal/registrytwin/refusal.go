@@ -32,37 +32,22 @@ func (t *Twin) refuse(w http.ResponseWriter, r *http.Request, e *refusal) {
 	if !e.retryAfter.IsZero() {
 		w.Header().Set("Retry-After", e.retryAfter.UTC().Format(http.TimeFormat))
 	}
-	if e.status == http.StatusUnauthorized && t.config.Manners != CratesIO {
-		w.Header().Set("WWW-Authenticate", challenge(t.config.Manners))
+	if c := t.config.Manners.challenge(); e.status == http.StatusUnauthorized && c != "" {
+		w.Header().Set("WWW-Authenticate", c)
 	}
 	index := routeOf(r.Method, r.URL.Path)
-	switch {
-	case e.plain, index.operation == "index", index.operation == "config",
-		t.config.Manners == Lenient && e.status == http.StatusUnauthorized:
+	body := t.config.Manners.shape(e)
+	if body == nil || e.plain || index.operation == "index" || index.operation == "config" {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(e.status)
 		fmt.Fprintln(w, e.detail)
-	case t.config.Manners == Azure:
-		writeJSON(w, e.status, map[string]any{
-			"$id": "1", "innerException": nil, "message": e.detail, "typeName": e.typeKey, "typeKey": e.typeKey,
-			"errorCode": 0, "eventId": 3000,
-		})
-	case t.config.Manners == Lenient:
-		writeJSON(w, e.status, map[string]any{"ok": false, "errors": []detail{{e.detail}}})
-	default:
-		writeJSON(w, e.status, map[string]any{"errors": []detail{{e.detail}}})
+		return
 	}
+	writeJSON(w, e.status, body)
 }
 
 type detail struct {
 	Detail string `json:"detail"`
-}
-
-func challenge(m Manners) string {
-	if m == Azure {
-		return `Bearer authorization_uri=https://login.microsoftonline.com/common, Basic realm="https://pkgs.dev.azure.com/", TFS-Federated`
-	}
-	return `Basic realm="Gitea Package API"`
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {

@@ -69,11 +69,14 @@ func apiRoute(method string, part []string) route {
 	return route{operation: "unknown"}
 }
 
-// Op names the request's operation for faults: "config", "index CRATE", "publish CRATE", "download CRATE", "yank CRATE",
-// "unyank CRATE", "owners CRATE", "crate CRATE", "search", "exchange", "revoke", or "unknown". The path is as Handler gets it. The name of an
-// uploaded crate is read from the body, which is afterwards readable from the start.
+// Op names the request's operation for faults: "config", "index CRATE", "publish CRATE", "may-publish" (an upload of
+// nothing), "download CRATE", "yank CRATE", "unyank CRATE", "owners CRATE", "crate CRATE", "search", "exchange", "revoke",
+// or "unknown". The path is as Handler gets it. The name of an uploaded crate is read from the body, which is afterwards readable from the start.
 func Op(r *http.Request) string {
 	at := routeOf(r.Method, r.URL.Path)
+	if at.operation == "publish" && r.ContentLength == 0 {
+		return "may-publish"
+	}
 	if at.operation == "publish" {
 		at.crate = peekName(r)
 	}

@@ -24,6 +24,7 @@ type version struct {
 	yanked           bool
 	visible          time.Time // from when the index shows it
 	changed          time.Time // from when the index shows its present state
+	deleted          bool      // the number stays taken
 	data             []byte    // nil where path is set
 	path             string
 	description      string
@@ -58,7 +59,23 @@ func (t *Twin) lookup(name, number string) *version {
 	if c == nil {
 		return nil
 	}
-	return c.find(func(v *version) bool { return v.number == number })
+	return c.find(func(v *version) bool { return v.number == number && !v.deleted })
+}
+
+// Delete takes a version away, as its owner does on the registry's pages, and reports whether it was there. crates.io and
+// Azure Artifacts never take the number again; the others do.
+func (t *Twin) Delete(name, number string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v := t.lookup(name, number)
+	if v == nil {
+		return false
+	}
+	if v.deleted = true; t.config.Manners != CratesIO && t.config.Manners != Azure {
+		c := t.crates[t.key(name)]
+		c.versions = slices.DeleteFunc(c.versions, func(w *version) bool { return w == v })
+	}
+	return true
 }
 
 // keep moves the version's bytes to the twin's folder. Name and number have been checked: they make a file name.

@@ -26,22 +26,6 @@ import (
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
-// Manners is whose behaviour a twin has.
-type Manners string
-
-// The manners.
-const (
-	// CratesIO checks what crates.io checks, in its order and with its sentences, and derives the index from the
-	// manifest inside the .crate.
-	CratesIO Manners = "crates-io"
-	// Lenient believes the JSON of the upload and does not look into the .crate, as Gitea and kellnr do. Its answers are
-	// Gitea's.
-	Lenient Manners = "lenient"
-	// Azure is a lenient feed with the habits of Azure Artifacts: schemes are required, versions can never be taken again,
-	// and what comes from upstream must be saved by an authorised download before anybody else sees it.
-	Azure Manners = "azure"
-)
-
 // Scope is what a token may do.
 type Scope string
 
@@ -51,8 +35,8 @@ const (
 	Publish Scope = "publish"
 )
 
-// Token is a credential that the twin knows. A client sends Value as it is, or with a scheme: "Bearer VALUE", and
-// except with CratesIO manners "Basic base64(anybody:VALUE)".
+// Token is a credential that the twin knows. A client sends Value as it is, or with a scheme: "Bearer VALUE", "Token
+// VALUE", "Basic base64(anybody:VALUE)", as the manners take it.
 type Token struct {
 	Label   string // how uploads name it; never the secret
 	Value   secret.Value
@@ -205,7 +189,9 @@ func (t *Twin) answer(w http.ResponseWriter, r *http.Request, at route) *refusal
 	case "unknown":
 		return &refusal{status: http.StatusNotFound, detail: "Not Found"}
 	}
-	if t.config.AuthRequired {
+	// These look at what is sent even where reading needs nothing.
+	checks := who.given && (t.config.Manners == Gitea || t.config.Manners == Azure)
+	if t.config.AuthRequired || checks {
 		if err := t.allow(who, Read); err != nil {
 			return err
 		}
@@ -220,6 +206,11 @@ func (t *Twin) answer(w http.ResponseWriter, r *http.Request, at route) *refusal
 	case "owners":
 		return t.owners(w, r, at)
 	case "search":
+		if t.config.Manners == CratesIO && r.URL.Query().Has("following") {
+			if err := t.allow(who, Publish); err != nil {
+				return err
+			}
+		}
 		return t.search(w, r)
 	}
 	return t.describe(w, r, at)

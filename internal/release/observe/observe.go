@@ -122,7 +122,7 @@ func observeRegistries(ctx context.Context, w World, cfg config.Config, c releas
 			index := out[i]
 			seen := make(chan error, 1)
 			go func() { seen <- observeIndex(ctx, client, &index, c.Crates) }()
-			access, err := observeAccess(ctx, client, TokenVariable(cfg, name))
+			access, unpaced, err := observeAccess(ctx, client, w.tokenFrom(cfg, name))
 			if err == nil && access.Problem == "" {
 				index.Login, access, err = observeLogin(ctx, w, name, access)
 			}
@@ -136,6 +136,9 @@ func observeRegistries(ctx context.Context, w World, cfg config.Config, c releas
 			}
 			index.Access = access
 			out[i] = index
+			if unpaced {
+				reg.Pace = registry.Pace{}
+			}
 			out[i].Forecast = forecast(reg, out[i], time.Now())
 			return nil
 		})
@@ -152,32 +155,35 @@ func indexOf(c release.Checkout, cfg config.Config, name string) string {
 }
 
 // observeAccess asks what the token at hand may do. A registry that does not answer is a fault of the world and no
-// finding about the release.
-func observeAccess(ctx context.Context, client *registry.Client, variable string) (release.Access, error) {
-	a := release.Access{Asked: true}
+// finding about the release. unpaced: the registry's limits do not hold for the token.
+func observeAccess(ctx context.Context, client *registry.Client, variable string) (_ release.Access, unpaced bool, _ error) {
+	a := release.Access{Asked: true, Variable: variable}
 	got, err := client.Check(ctx)
 	name := client.Registry().Name
 	a.NoToken = err == nil && !got.Token
+	a.Publish, a.Notes, a.Expires = string(got.Publish), got.Detail, got.Expires
+	form := client.Registry().Kind.Traits().TokenForm
 	var re *registry.Error
 	switch {
 	case err == nil && got.Publish == registry.No:
-		a.Problem, a.Hint = "it cannot be published to: "+strings.Join(got.Detail, "; "), fmt.Sprintf("the token is read from %s; it needs the right to read and to publish (Azure DevOps: Packaging, read and write)", variable)
+		a.Problem, a.Hint = "it cannot be published to: "+strings.Join(got.Detail, "; "), fmt.Sprintf("the token is read from %s: %s, with the right to read and to publish", variable, form)
 		if a.NoToken && client.Registry().Kind == registry.KindCratesIO {
 			a.Hint += "; a job with `id-token: write` needs none (docs/trusted-publishing.md)"
 		}
 	case err == nil || ctx.Err() != nil:
-		return a, ctx.Err()
+		return a, got.Unpaced, ctx.Err()
 	case len(problem.All(err)) > 0: // of making a credential for this run
-		return refusedLogin(a, err)
+		a, err = refusedLogin(a, err)
+		return a, false, err
 	case errors.As(err, &re) && re.Retryable():
-		return a, &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("registry %s does not answer", name), Detail: re.Error(), Err: err,
+		return a, false, &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("registry %s does not answer", name), Detail: re.Error(), Err: err,
 			Hint: "run again when it does; its index is named in .cargo/config.toml or tagboat.toml"}
 	case errors.As(err, &re):
 		a.Problem, a.Hint = "it cannot be used: "+re.Error(), "is the index URL in .cargo/config.toml or tagboat.toml right?"
 	default:
-		a.Problem, a.Hint = "it cannot be used: "+err.Error(), "the token is read from "+variable
+		a.Problem, a.Hint = "it cannot be used: "+err.Error(), fmt.Sprintf("the token is read from %s: %s", variable, form)
 	}
-	return a, nil
+	return a, false, nil
 }
 
 // observeLogin asks how the run logs in. A job that cannot prove what it is counts as one without a credential: who only
@@ -204,18 +210,6 @@ func refusedLogin(a release.Access, err error) (release.Access, error) {
 	}
 	a.NoToken, a.Problem, a.Detail, a.Hint = true, found[0].Summary, found[0].Detail, found[0].Hint
 	return a, nil
-}
-
-// TokenVariable returns the environment variable that holds a registry's token: the configured one, else cargo's.
-// https://doc.rust-lang.org/cargo/reference/config.html#registriesnametoken
-func TokenVariable(cfg config.Config, name string) string {
-	if c, ok := cfg.Registries[name]; ok && c.TokenEnv != "" {
-		return c.TokenEnv
-	}
-	if name == registry.CratesIO {
-		return "CARGO_REGISTRY_TOKEN"
-	}
-	return "CARGO_REGISTRIES_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_TOKEN"
 }
 
 func observeIndex(ctx context.Context, client *registry.Client, r *release.Registry, crates []release.Crate) error {

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,6 +17,7 @@ import (
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/registry/kind"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
 	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
 	"github.com/tagboat/tagboat/internal/release"
@@ -409,6 +412,65 @@ func TestTokenVariable(t *testing.T) {
 		}
 	}
 }
+
+// TestTokenVariables gives the variable PAT to the only Azure feed, and to none where there are two.
+func TestTokenVariables(t *testing.T) {
+	const azure, other = "sparse+https://pkgs.dev.azure.com/org/_packaging/feed/Cargo/index/", "sparse+https://crates.example/index/"
+	for _, c := range []struct {
+		name    string
+		toml    map[string]config.Registry
+		indexes map[string]string
+		set     []string
+		want    map[string]string
+	}{
+		{"the only feed, named by cargo alone", nil, map[string]string{"feed": azure, "other": other}, []string{"PAT"},
+			map[string]string{"feed": "PAT", "other": "CARGO_REGISTRIES_OTHER_TOKEN"}},
+		{"its own variable wins", nil, map[string]string{"feed": azure}, []string{"PAT", "CARGO_REGISTRIES_FEED_TOKEN"},
+			map[string]string{"feed": "CARGO_REGISTRIES_FEED_TOKEN"}},
+		{"its named variable wins", map[string]config.Registry{"feed": {TokenEnv: "ADO_CARGO_RW_PAT", Kind: "generic"}}, map[string]string{"feed": azure}, []string{"PAT", "ADO_CARGO_RW_PAT"},
+			map[string]string{"feed": "ADO_CARGO_RW_PAT"}},
+		{"a kind that only tagboat.toml tells", map[string]config.Registry{"feed": {Index: other, Kind: "azure"}}, nil, []string{"PAT"},
+			map[string]string{"feed": "PAT"}},
+		{"two feeds: neither", nil, map[string]string{"one": azure, "two": azure}, []string{"PAT"},
+			map[string]string{"one": "CARGO_REGISTRIES_ONE_TOKEN", "two": "CARGO_REGISTRIES_TWO_TOKEN"}},
+		{"PAT is not set", nil, map[string]string{"feed": azure}, nil, map[string]string{"feed": "CARGO_REGISTRIES_FEED_TOKEN"}},
+		{"no feed of Azure's", nil, map[string]string{"feed": other}, []string{"PAT"}, map[string]string{"feed": "CARGO_REGISTRIES_FEED_TOKEN"}},
+	} {
+		cfg := config.Default()
+		maps.Copy(cfg.Registries, c.toml)
+		c.want["crates-io"] = "CARGO_REGISTRY_TOKEN"
+		got := observe.TokenVariables(cfg, c.indexes, func(name string) bool { return slices.Contains(c.set, name) })
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+// TestKinds holds that tagboat.toml knows the kinds that the registries know, and with the same limits.
+func TestKinds(t *testing.T) {
+	var kinds []string
+	for _, x := range kind.All() {
+		kinds = append(kinds, string(x.Kind))
+		cfg, _, err := config.Load([]byte("[registries.feed]\nindex = \"sparse+https://crates.example/\"\nkind = \""+string(x.Kind)+"\"\n"), config.File)
+		if err != nil {
+			t.Errorf("kind = %q: %v", x.Kind, err)
+			continue
+		}
+		if got := int64(cfg.Registries["feed"].MaxSize); got != 0 && got != x.MaxCrate {
+			t.Errorf("%s: max_size is %d in internal/config, %d in internal/registry/kind", x.Kind, got, x.MaxCrate)
+		}
+	}
+	_, _, err := config.Load([]byte("[registries.feed]\nkind = \"none\"\n"), config.File)
+	if want := `"` + strings.Join(kinds[:len(kinds)-1], `", "`) + `" or "` + kinds[len(kinds)-1] + `"`; err == nil || !strings.Contains(fmt.Sprint(problem.All(err)[0].Detail), want) {
+		t.Errorf("kind takes %v, want %s", err, want)
+	}
+	public, ours := kind.CratesIO.Traits(), config.Default().Registries[config.CratesIO]
+	if bucket(ours.NewCrates) != public.Pace.NewCrates || bucket(ours.NewVersions) != public.Pace.NewVersions || int64(ours.MaxSize) != public.MaxCrate || ours.Wait != string(public.Wait) {
+		t.Errorf("crates-io is %+v in internal/config, %+v in internal/registry/kind", ours, public)
+	}
+}
+
+func bucket(b config.Bucket) kind.Bucket { return kind.Bucket{Burst: b.Burst, Every: b.Every.Std()} }
 
 // TestCanceled ends an observation that is under way.
 func TestCanceled(t *testing.T) {

@@ -85,6 +85,8 @@ type World struct {
 	Forge    *forge.Client                                                    // nil: no forge is asked, which only plans and checks can do
 	Registry func(name, index string) (*registry.Client, error)               // the run's client for a registry; index as configured
 	Token    func(ctx context.Context, registry string) (secret.Value, error) // only for publisher = "cargo"
+	// TokenFrom names the variable that a registry's token is read from; nil: TokenVariable.
+	TokenFrom func(registry string) string
 	// Login says how the run logs in to a registry where it makes the credential for itself, after asking whether it can; it
 	// makes none. The zero value is a token. Nil: tokens everywhere.
 	Login func(ctx context.Context, registry string) (release.Login, error)
@@ -96,4 +98,11 @@ type World struct {
 	WorkingDir string            // where artifact globs start; empty: nobody needs them
 	Poll       time.Duration     // between two looks at a workflow run; an index is looked at more often
 	Log        *slog.Logger
+}
+
+func (w World) tokenFrom(cfg config.Config, name string) string {
+	if w.TokenFrom != nil {
+		return w.TokenFrom(name)
+	}
+	return TokenVariable(cfg, name)
 }

@@ -58,6 +58,9 @@ func (w *World) credentials(client *http.Client) *login.Credentials {
 		if name == registry.CratesIO && w.options.NoToken {
 			return secret.Value{}
 		}
+		if w.options.Token != nil {
+			return secret.New(w.options.Token())
+		}
 		return secret.New(FeedToken)
 	}, Hide: func(v secret.Value) { w.Masker.Add(v) }, Warn: func(s string) { w.t.Log(s) }}
 	if w.options.Job != nil {

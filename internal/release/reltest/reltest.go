@@ -63,6 +63,10 @@ type Options struct {
 	Job       *githubid.Job     // runs have this identity, and crates-io goes by trusted publishing
 	Fresh     []string          // with Job: crates that crates-io does not have yet; it has all others
 	NoToken   bool              // with Job: there is no token for crates-io
+	// Kinds are the kinds of registries, with twins of their manners; one that is not named is lenient and tells nothing.
+	Kinds map[string]registry.Kind
+	// Token is what a run's user stored for every registry; nil is FeedToken alone.
+	Token func() string
 }
 
 // World is everything that a release touches. Its twins are the truth about what was done.
@@ -226,6 +230,9 @@ func (w *World) startRegistry(name string) {
 	host := name + ".test"
 	c := registrytwin.Config{Name: name, URL: "http://" + host, Manners: registrytwin.Lenient, Tokens: []registrytwin.Token{{Label: "publisher", Value: secret.New(FeedToken), Scope: registrytwin.Publish}},
 		LagOf: func(crate string) time.Duration { return w.Faults.Lag(name, crate) }}
+	if k := w.options.Kinds[name]; k != "" {
+		c.Manners = registrytwin.Manners(k)
+	}
 	if w.options.Job != nil && name == registry.CratesIO {
 		w.trust(&c)
 	}
@@ -310,7 +317,10 @@ func (w *World) Outside() observe.World {
 		}
 		r, err := registry.New(name, index)
 		r.URL = "http://" + name + ".test/index/"
-		return r, credentials.Options(name, registry.Options{HTTP: client}), err
+		if k := w.options.Kinds[name]; k != "" {
+			r = r.As(k)
+		}
+		return r, credentials.Options(name, registry.Options{HTTP: client, UserAgent: "tagboat/test"}), err
 	})
 	return out
 }

@@ -31,11 +31,13 @@ type steps struct {
 	files     map[string]string    // asset name -> local file of this run
 	confirmed map[string]time.Time // "registry/crate" -> when the index first showed our checksum
 	absent    map[string]time.Time // "registry/crate" -> when the comparison found the version in no index
+	unclear   map[string]bool      // "registry/crate" -> an upload may have been taken although no answer said so
+	taken     map[string]bool      // "registry/crate" -> the registry said that it has the version
 	warnings  []string             // what registries said to accepted uploads
 }
 
 func newSteps(w observe.World, s release.Snapshot) *steps {
-	x := &steps{world: w, snap: s, looks: make(chan struct{}, parallel), rel: draft.New(w.Forge, s.Checkout.Tag.Name), workflow: workflow(w, s), files: map[string]string{}, confirmed: map[string]time.Time{}, absent: map[string]time.Time{}}
+	x := &steps{world: w, snap: s, looks: make(chan struct{}, parallel), rel: draft.New(w.Forge, s.Checkout.Tag.Name), workflow: workflow(w, s), files: map[string]string{}, confirmed: map[string]time.Time{}, absent: map[string]time.Time{}, unclear: map[string]bool{}, taken: map[string]bool{}}
 	if l := s.Remote.Ledger; l.Complete() {
 		x.bill = *l.Bill
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/tagboat/tagboat/internal/converge"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/registry/kind"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/artifact"
 	"github.com/tagboat/tagboat/internal/release/observe"
@@ -251,6 +252,10 @@ func (x *steps) lookup(ctx context.Context, reg, crate, version string) (*regist
 		return nil, context.Cause(ctx)
 	}
 	entries, err := client.Lookup(ctx, crate)
+	if registry.IsClass(err, registry.Denied) {
+		return nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("registry %s takes the token no more", reg), Detail: err.Error(), Err: err,
+			Hint: "give one that has not expired and run again: what is published stays published and is not uploaded twice"}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -323,10 +328,16 @@ func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outco
 		if _, err := x.seen(ctx, reg, *entry); err != nil {
 			return converge.Outcome{}, err
 		}
+		x.mu.Lock()
+		x.taken[reg+"/"+name] = true
+		x.mu.Unlock()
 		return converge.DoneBecause("the registry says it has this version; the index decides"), nil
 	}
 	if seen, e := x.seen(ctx, reg, *entry); e == nil && seen {
 		return converge.DoneBecause("accepted, although the answer was: " + err.Error()), nil
+	}
+	if seen, e := x.lookLonger(ctx, reg, *entry, err); e != nil || seen {
+		return converge.DoneBecause("in the index with our checksum, although the answer was: " + err.Error()), e
 	}
 	return x.delayed(x.refused(err, reg, *entry), reg)
 }
@@ -345,6 +356,47 @@ func (x *steps) justLooked(reg, name string) bool {
 	return ok && time.Since(at) < lookHolds
 }
 
+// patience is how long the index is looked at after a refusal that may say that the version is there.
+const patience = 5 * time.Minute
+
+// lookLonger decides a refusal that no retry can mend, of a registry whose answer to a version that it has is not known:
+// where an earlier attempt, or an earlier run, may have uploaded it, the index is given time to show it.
+func (x *steps) lookLonger(ctx context.Context, reg string, c release.BillCrate, err error) (bool, error) {
+	var re *registry.Error
+	if !errors.As(err, &re) || re.Retryable() {
+		x.mu.Lock()
+		x.unclear[reg+"/"+c.Name] = x.unclear[reg+"/"+c.Name] || re != nil && re.Unclear
+		x.mu.Unlock()
+		return false, nil
+	}
+	client, err := x.client(reg)
+	if err != nil {
+		return false, err
+	}
+	x.mu.Lock()
+	maybe := x.unclear[reg+"/"+c.Name] || x.snap.Remote.Ledger.Bill != nil
+	x.mu.Unlock()
+	if !maybe || !slices.Contains(client.Registry().Kind.Traits().Unverified, kind.FactDuplicate) {
+		return false, nil
+	}
+	return x.awaitIndex(ctx, reg, c, patience)
+}
+
+// awaitIndex looks at the index until it shows the version with our checksum, or for as long as limit.
+func (x *steps) awaitIndex(ctx context.Context, reg string, c release.BillCrate, limit time.Duration) (bool, error) {
+	wait := 500 * time.Millisecond
+	for began := time.Now(); ; {
+		if seen, err := x.seen(ctx, reg, c); err != nil || seen || time.Since(began) >= limit {
+			return seen, err
+		}
+		converge.Phase(ctx, "waiting for the index")
+		if err := converge.Sleep(ctx, wait); err != nil {
+			return false, err
+		}
+		wait = min(wait*3/2, 10*time.Second)
+	}
+}
+
 // refused turns an answer that no retry can mend into something a person can act on.
 func (x *steps) refused(err error, reg string, c release.BillCrate) error {
 	var re *registry.Error
@@ -357,7 +409,7 @@ func (x *steps) refused(err error, reg string, c release.BillCrate) error {
 	p := &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("registry %s refused %s %s", reg, c.Name, c.Version), Detail: re.Detail, Err: err,
 		Hint: "mend what it names and run again: what is published stays published and is not uploaded twice"}
 	if re.Class == registry.Denied {
-		p.Hint = fmt.Sprintf("the token for %s may not publish %s: check its scope and the crate's owners, then run again", reg, c.Name)
+		p.Hint = fmt.Sprintf("the token for %s may not publish %s: check its scope, whether it expired, and the crate's owners, then run again", reg, c.Name)
 		if r := x.registry(reg); r.Lane(c.Name) == release.LoginTrusted {
 			p.Hint = trustedHint(*r.Login, c.Name)
 		}
@@ -428,24 +480,26 @@ func (x *steps) confirm(ctx context.Context, step converge.Step) (converge.Outco
 	reg, name := step.Args["registry"], step.Args["crate"]
 	entry := x.bill.Bound(name, reg)
 	limit := x.snap.Config.Pace.MaxWait.Std()
-	wait := 500 * time.Millisecond
-	for began := time.Now(); ; {
-		seen, err := x.seen(ctx, reg, *entry)
-		if err != nil {
-			return converge.Outcome{}, err
-		}
-		if seen {
-			return converge.Done(), nil
-		}
-		if time.Since(began) >= limit {
-			return converge.Waiting(fmt.Sprintf("the index of %s does not show %s %s after %s", reg, name, entry.Version, limit), time.Now().Add(10*time.Minute)), nil
-		}
-		converge.Phase(ctx, "waiting for the index")
-		if err := converge.Sleep(ctx, wait); err != nil {
-			return converge.Outcome{}, err
-		}
-		wait = min(wait*3/2, 10*time.Second)
+	seen, err := x.awaitIndex(ctx, reg, *entry, limit)
+	switch {
+	case err != nil:
+		return converge.Outcome{}, err
+	case seen:
+		return converge.Done(), nil
 	}
+	client, err := x.client(reg)
+	if err != nil {
+		return converge.Outcome{}, err
+	}
+	x.mu.Lock()
+	taken := x.taken[reg+"/"+name]
+	x.mu.Unlock()
+	if taken && client.Registry().Kind.Traits().Again == kind.Never {
+		return converge.Outcome{}, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("registry %s says that it has %s %s, and its index does not show it", reg, name, entry.Version),
+			Detail: fmt.Sprintf("looked for %s", limit),
+			Hint:   "if the version was deleted there, its number can never be used again: release a new version. If the index is only late, run again later: nothing is uploaded twice"}
+	}
+	return converge.Waiting(fmt.Sprintf("the index of %s does not show %s %s after %s", reg, name, entry.Version, limit), time.Now().Add(10*time.Minute)), nil
 }
 
 // crateFile returns a local file with a crate's bytes: the one packaged by this run, or the draft's, whose digest

@@ -333,6 +333,12 @@ func (r *Repository) judge(c *release.Checkout) {
 		}
 		add(c, "sibling-requirement", w.Siblings(""))
 	}
+	w.OwnSiblings = nil
+	for name, registry := range r.config.Registries {
+		if registry.OwnSiblings {
+			w.OwnSiblings = append(w.OwnSiblings, name)
+		}
+	}
 	add(c, "manifest-lint", cargo.Lint(w, w.Registries))
 	add(c, "manifest-lint", twoAddresses(w.Registries, r.config.Registries))
 	add(c, "lock-current", w.LockFindings())
@@ -460,7 +466,7 @@ func (r *Repository) Package(ctx context.Context, order observe.PackageOrder) (*
 	if err != nil {
 		return nil, err
 	}
-	req := pack.Request{Source: r.clone, Crates: order.Crates, Registry: order.Registry.Name, Indexes: indexes, Stands: stands,
+	req := pack.Request{Source: r.clone, Crates: order.Crates, Registry: order.Registry.Name, Indexes: indexes, Stands: stands, Own: r.config.Registries[order.Registry.Name].OwnSiblings,
 		Locked: mode(p.Locked), Verify: mode(p.Verify), Features: p.Features, AllFeatures: p.AllFeatures, NoDefaultFeatures: p.NoDefaultFeatures, Out: order.Out, Progress: order.Progress}
 	return pack.All(ctx, r.zone, req)
 }
