@@ -78,7 +78,7 @@ func TestNoTokenLeaksFromCare(t *testing.T) {
 	for _, i := range issues {
 		tokens.clean(t, "the issue", []byte(i.Title+i.Body+strings.Join(w.GitHub.Comments(i.Number), "")))
 	}
-	for name := range tokens {
+	for name := range tokens.Watch {
 		for service, sent := range x.sent {
 			own := map[string]string{"github": "github keeper", "feed": "feed refused"}[service]
 			if !strings.Contains(own, name) {

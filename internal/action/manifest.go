@@ -89,7 +89,8 @@ func Reference() string {
 		"`CARGO_REGISTRIES_NAME_TOKEN` for registry NAME; `token_env` in [tagboat.toml](configuration.md) names any other variable,\n" +
 		"and `PAT` is enough for the only Azure DevOps feed. Store the token alone: its form is Tagboat's business, see\n" +
 		"[registries](registries.md). Every variable that is named like a secret, or in `token_env`, is masked in the log, in plain, as JSON and as base64, and is taken\n" +
-		"out of the environment before anything else happens: no program that Tagboat starts can see it.\n\n" +
+		"out of the environment before anything else happens: no program that Tagboat starts can see it. A job with\n" +
+		"`id-token: write` needs no stored token: see [trusted-publishing.md](trusted-publishing.md).\n\n" +
 		"## Toolchain and images\n\n" +
 		"The image has git, a C toolchain and Rust 1.95.0 through rustup. Where a workspace's `rust-toolchain.toml` pins another\n" +
 		"toolchain, a version with all three numbers or a channel with a date, rustup installs it before anything is packaged, in a\n" +

@@ -26,6 +26,7 @@ import (
 	"github.com/tagboat/tagboat/internal/action"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/cli"
+	"github.com/tagboat/tagboat/internal/rehearsal/githubid"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
 	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
 )
@@ -88,6 +89,8 @@ type state struct {
 	world *outside.World
 	mark  string // fingerprint of the world after the last change by the script
 	holds []*outside.Hold
+
+	internet *outside.Internet
 }
 
 // secretMark is in every token of a script's world, so that a leak is seen.
@@ -162,10 +165,19 @@ func tagboat(ts *testscript.TestScript, want int, args ...string) {
 	}
 }
 
+func setAll(ts *testscript.TestScript, env map[string]string) {
+	for name, value := range env {
+		ts.Setenv(name, value)
+	}
+}
+
+// identity is the beginning of every token by which a job proves what it is: {"typ" or {"alg" in base64.
+var identity = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10}`)
+
 // silent holds that no text shows a token.
 func silent(ts *testscript.TestScript, texts ...string) {
 	for _, text := range texts {
-		if strings.Contains(text, secretMark) {
+		if strings.Contains(text, secretMark) || identity.MatchString(text) {
 			ts.Fatalf("a token shows in %q", text)
 		}
 	}
@@ -349,6 +361,24 @@ var worldCommands = map[string]struct {
 	// fault LINE...: in the words of docs/faults.md; none mends the world
 	"fault": {-1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
 		return s.world.Fault(a...)
+	}},
+	// internet: crates.io, GitHub's issuer of identities and Entra by their real names, for the runs that follow
+	"internet": {0, func(_ context.Context, ts *testscript.TestScript, s *state, _ []string) error {
+		n, err := s.world.OpenInternet()
+		if err == nil {
+			s.internet = n
+			setAll(ts, n.Env(githubid.Job{Unlicensed: true}))
+		}
+		return err
+	}},
+	// trust CRATE WORKFLOW ENVIRONMENT: a crate of crates.io trusts the repository's jobs; - is any environment
+	"trust": {3, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		return s.world.Trust(a[0], a[1], strings.TrimPrefix(a[2], "-"))
+	}},
+	// job WORKFLOW ENVIRONMENT EVENT: the runs that follow have the identity of such a job; - is no environment
+	"job": {3, func(_ context.Context, ts *testscript.TestScript, s *state, a []string) error {
+		setAll(ts, s.internet.Env(githubid.Job{Repository: outside.Owner + "/" + s.world.Name, Workflow: a[0], Environment: strings.TrimPrefix(a[1], "-"), Event: a[2], Ref: "refs/heads/release/v1.0.0"}))
+		return nil
 	}},
 	// hold SERVICE OPERATION: the next such call has its effect and gets no answer
 	"hold": {2, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {

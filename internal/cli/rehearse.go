@@ -92,6 +92,9 @@ func (a *app) rehearse(ctx context.Context, path string, f rehearsalFlags) error
 	if len(stage.Dirty) > 0 {
 		a.say("%d uncommitted files are not part of the rehearsal: a release is made from a commit", len(stage.Dirty))
 	}
+	for _, note := range stage.Notes {
+		a.say("%s", note)
+	}
 	p := a.progress()
 	var last *release.Report
 	for _, tag := range stage.Tags {

@@ -23,6 +23,7 @@ import (
 	"github.com/tagboat/tagboat/internal/registry/kind"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/commit"
+	"github.com/tagboat/tagboat/internal/release/login"
 	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/release/source"
 	"github.com/tagboat/tagboat/internal/render"
@@ -133,6 +134,9 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	src := &source.Repository{Repo: repo, Scratch: scratch, Stands: map[string]string{}, ReadOnly: t.readOnly, Toolchains: a.toolchains(t.toolchains), Say: a.sayOn}
 	var gates []func()
 	clean := func() {
+		if w.Revoke != nil {
+			w.Revoke()
+		}
 		for _, stop := range gates {
 			stop()
 		}
@@ -153,7 +157,9 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		return w, nil, err
 	}
 	held := a.tokens(cfg, indexes)
-	w.Registry, w.TokenFrom = a.clients(cfg, held.of), held.from
+	logins := a.credentials(cfg, held)
+	w.Registry, w.TokenFrom = a.clients(cfg, logins), held.from
+	logins.Wire(&w)
 	w.Token = func(ctx context.Context, name string) (secret.Value, error) {
 		client, err := w.Registry(name, indexes[name])
 		if err != nil {
@@ -162,7 +168,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		return client.Token(ctx)
 	}
 	src.Gate = func(name, index string) (string, error) {
-		if held.of(name).IsZero() || name == registry.CratesIO {
+		if !logins.Any(name) || name == registry.CratesIO {
 			return "", nil
 		}
 		client, err := w.Registry(name, index)
@@ -187,7 +193,12 @@ func (a *app) handedWorld(ctx context.Context, t target) (w observe.World, end f
 	if err != nil {
 		return w, nil, err
 	}
-	clean := func() { os.RemoveAll(scratch) }
+	clean := func() {
+		if w.Revoke != nil {
+			w.Revoke()
+		}
+		os.RemoveAll(scratch)
+	}
 	defer func() {
 		if err != nil {
 			clean()
@@ -207,15 +218,17 @@ func (a *app) handedWorld(ctx context.Context, t target) (w observe.World, end f
 		return w, nil, err
 	}
 	held := a.tokens(cfg, cargoRegistries(cargos))
-	w.Registry, w.TokenFrom, w.Keys = a.clients(cfg, held.of), held.from, a.billKeys(held)
+	logins := a.credentials(cfg, held)
+	w.Registry, w.TokenFrom, w.Keys = a.clients(cfg, logins), held.from, a.billKeys(held)
+	logins.Wire(&w)
 	return w, clean, nil
 }
 
 // poll is how often a workflow run is looked at.
 const poll = 15 * time.Second
 
-// clients makes the client of each registry, with the token that is stored for it.
-func (a *app) clients(cfg config.Config, stored func(name string) secret.Value) func(name, index string) (*registry.Client, error) {
+// clients makes the client of each registry, with the credentials for it.
+func (a *app) clients(cfg config.Config, logins *login.Credentials) func(name, index string) (*registry.Client, error) {
 	return observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
 		if pinned := a.env[credential.IndexVariable(name)]; pinned != "" && index != "" && pinned != index {
 			return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, credential.IndexVariable(name))
@@ -224,8 +237,10 @@ func (a *app) clients(cfg config.Config, stored func(name string) secret.Value) 
 		if c, ok := cfg.Registries[name]; ok && err == nil {
 			r = configured(r, c)
 		}
-		return r, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) },
-			Token: func(context.Context) (secret.Value, error) { return stored(name), nil }}, err
+		if err == nil {
+			err = logins.Allow(r)
+		}
+		return r, logins.Options(name, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) }}), err
 	})
 }
 
@@ -488,6 +503,7 @@ func (a *app) check(ctx context.Context, t target) error {
 	if dirty, err := repo.Dirty(ctx); err == nil && len(dirty) > 0 {
 		a.say("%d uncommitted files are not part of what is checked: a release is made from a commit", len(dirty))
 	}
+	a.sayLogins(s)
 	r := release.NewReport("check", s, release.MakePlan(s).Checks())
 	return a.show(&r)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 
@@ -10,6 +11,8 @@ import (
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/login"
 	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/secret"
@@ -110,6 +113,26 @@ func cargoRegistries(text []byte) map[string]string {
 		out[name] = registries.Get(name, "index").String()
 	}
 	return out
+}
+
+// credentials are what a run logs in to registries with.
+func (a *app) credentials(cfg config.Config, held tokens) *login.Credentials {
+	return login.New(login.Config{Settings: cfg, Env: a.env, UserAgent: userAgent(), Warn: a.warn,
+		Token: held.of,
+		Hide:  func(v secret.Value) { a.masker.Add(v) }})
+}
+
+// sayLogins says how crates will go to registries that were not asked which of them they have.
+func (a *app) sayLogins(s release.Snapshot) {
+	for _, name := range sortedKeys(s.Config.Registries) {
+		used := slices.ContainsFunc(s.Checkout.Crates, func(c release.Crate) bool { return slices.Contains(c.Registries, name) })
+		switch login := s.Config.Registries[name].Login; {
+		case used && login == release.LoginTrusted:
+			a.say("%s: crates that it has go by trusted publishing, new ones by a token; `tagboat plan` asks which they are", name)
+		case used && login == release.LoginEntra:
+			a.say("%s: crates go by Entra", name)
+		}
+	}
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -13,6 +13,7 @@ import (
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/login"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -136,7 +137,7 @@ func (a *app) tokenDesk(ctx context.Context, t target) (*custody.Desk, error) {
 	d.Others = sortedKeys(a.registryNames(held))
 	d.Hub = func(ctx context.Context) (*forge.Client, error) { return a.forge(ctx, repo, t) }
 	d.Client = func(name, index string, token secret.Value) (*registry.Client, error) {
-		return a.clients(cfg, func(string) secret.Value { return token })(name, index)
+		return a.clients(cfg, login.New(login.Config{Settings: cfg, Token: func(string) secret.Value { return token }}))(name, index)
 	}
 	return d, nil
 }

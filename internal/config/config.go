@@ -53,12 +53,23 @@ type Registry struct {
 	Index       string `toml:"index" json:"index" doc:"The index URL as cargo takes it. Empty means the one in .cargo/config.toml." example:"sparse+https://feed.example.com/index/"`
 	Kind        string `toml:"kind" json:"kind" doc:"What software answers: it decides in which form the token is sent and what is known beforehand (docs/registries.md). generic means to tell by the index URL." enum:"crates-io,azure,gitea,kellnr,artifactory,cloudsmith,codeartifact,generic"`
 	TokenEnv    string `toml:"token_env" json:"token_env" doc:"The environment variable that holds the token. Empty means the one that cargo uses (CARGO_REGISTRIES_NAME_TOKEN, CARGO_REGISTRY_TOKEN for crates-io), or PAT for the only Azure DevOps feed. The token may be stored alone: Tagboat adds the scheme that the kind wants." example:"FEED_TOKEN"`
+	Login       string `toml:"login" json:"login" doc:"How a run proves who it is: \"token\" sends the token in token_env, \"trusted-publishing\" makes short-lived tokens at crates.io from the identity of the GitHub Actions job (new crates still need a token), \"entra\" does so at Microsoft Entra for an Azure DevOps feed. \"auto\" is a token where there is one; else, where the job has an identity, trusted publishing for crates-io and Entra for a registry with tenant_id and client_id." enum:"auto,token,trusted-publishing,entra"`
+	TenantID    string `toml:"tenant_id" json:"tenant_id" doc:"Of Microsoft Entra: the tenant's id, which is no secret. Empty means the variable AZURE_TENANT_ID." example:"72f988bf-86f1-41af-91ab-2d7cd011db47"`
+	ClientID    string `toml:"client_id" json:"client_id" doc:"Of Microsoft Entra: the id of the application that trusts the repository's jobs, which is no secret. Empty means the variable AZURE_CLIENT_ID." example:"11111111-2222-3333-4444-555555555555"`
 	Wait        string `toml:"wait" json:"wait" doc:"Between a crate and those that need it: \"order\" means that uploading in order is enough, \"index\" means to wait until the index shows the first." enum:"order,index"`
 	OwnSiblings bool   `toml:"own_siblings" json:"own_siblings" doc:"Crates in this registry find their siblings in it, for consumers who reach no other: dependencies by path that name no registry get this one in its packages. Where a crate goes to crates.io too, each registry then has bytes of its own, and the bill lists both."`
 	NewCrates   Bucket `toml:"new_crates" json:"new_crates" doc:"The registry's limit for crates it has never seen."`
 	NewVersions Bucket `toml:"new_versions" json:"new_versions" doc:"The registry's limit for further versions of its crates."`
 	MaxSize     Size   `toml:"max_size" json:"max_size" doc:"The largest .crate file that the registry takes. 0 means unknown."`
 }
+
+// The values of Registry.Login.
+const (
+	LoginAuto    = "auto"
+	LoginToken   = "token"
+	LoginTrusted = "trusted-publishing"
+	LoginEntra   = "entra"
+)
 
 // Bucket is a limit that refills: Burst at once, then one more every Every.
 type Bucket struct {
@@ -133,6 +144,7 @@ func Default() Config {
 		Registries: map[string]Registry{CratesIO: {
 			Index:       "https://github.com/rust-lang/crates.io-index",
 			Kind:        "crates-io",
+			Login:       LoginAuto,
 			Wait:        "order",
 			NewCrates:   Bucket{Burst: 5, Every: 10 * minute},
 			NewVersions: Bucket{Burst: 30, Every: minute},
@@ -166,5 +178,5 @@ func Default() Config {
 // registryDefaults are the values of a registry other than crates.io before its table is read: nothing is known about
 // its checks, so the index is asked between crates.
 func registryDefaults() Registry {
-	return Registry{Kind: "generic", Wait: "index"}
+	return Registry{Kind: "generic", Login: LoginAuto, Wait: "index"}
 }

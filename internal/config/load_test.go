@@ -135,8 +135,8 @@ func TestLoadFull(t *testing.T) {
 	crates.TokenEnv, crates.NewVersions.Burst = "MY_TOKEN", 10
 	want.Registries = map[string]config.Registry{
 		"crates-io": crates,
-		"feed":      {Index: "sparse+https://pkgs.dev.azure.com/x/_packaging/y/Cargo/index/", Kind: "azure", Wait: "index", MaxSize: 500 << 20},
-		"mirror": {Index: "sparse+http://127.0.0.1:3333/", Kind: "generic", Wait: "index", MaxSize: 1 << 20,
+		"feed":      {Index: "sparse+https://pkgs.dev.azure.com/x/_packaging/y/Cargo/index/", Kind: "azure", Login: "auto", Wait: "index", MaxSize: 500 << 20},
+		"mirror": {Index: "sparse+http://127.0.0.1:3333/", Kind: "generic", Login: "auto", Wait: "index", MaxSize: 1 << 20,
 			NewCrates: config.Bucket{Burst: 2, Every: config.Duration(90 * time.Second)}},
 	}
 	want.Package.Exclude = []string{"*-testing", "fuzz"}

@@ -31,6 +31,7 @@ func (l *loader) validate(c Config) {
 	l.tagsAndBranches(c)
 	for _, name := range slices.Sorted(maps.Keys(c.Registries)) {
 		l.registry(name, c.Registries[name])
+		l.login(name, c.Registries[name], c.Package.Publisher)
 	}
 	l.tokens(c)
 	l.packaging(c.Package)
@@ -137,6 +138,31 @@ func (l *loader) registry(name string, r Registry) {
 	for bucket, b := range map[string]Bucket{"new_crates": r.NewCrates, "new_versions": r.NewVersions} {
 		if b.Burst < 0 || b.Burst > 0 && b.Every == 0 {
 			l.wrong(append(key(bucket), "burst"), fmt.Sprintf("got burst %d with every %s, want a burst of 0 or more, and with one above 0 a time", b.Burst, b.Every), "")
+		}
+	}
+}
+
+var entraID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,127}$`)
+
+// login checks how a run logs in to a registry. A token that is made for a run goes to no other program.
+func (l *loader) login(name string, r Registry, publisher string) {
+	key := func(last string) []string { return []string{"registries", name, last} }
+	minted := r.Login == LoginTrusted || r.Login == LoginEntra
+	switch {
+	case r.Login == LoginTrusted && name != CratesIO:
+		l.wrong(key("login"), "only crates-io has trusted publishing", "for an Azure DevOps feed there is \"entra\"")
+	case r.Login == LoginEntra && name == CratesIO:
+		l.wrong(key("login"), "crates-io knows no Entra", "use \"trusted-publishing\"")
+	case minted && publisher == "cargo":
+		l.wrong(key("login"), "with package.publisher = \"cargo\" the token would be in cargo's environment, where build scripts see it", "leave publisher out, or use login = \"token\"")
+	}
+	for last, id := range map[string]string{"tenant_id": r.TenantID, "client_id": r.ClientID} {
+		switch {
+		case id == "":
+		case name == CratesIO || r.Login == LoginToken:
+			l.wrong(key(last), "it has an effect with login = \"entra\" or \"auto\" alone", "")
+		case !entraID.MatchString(id):
+			l.wrong(key(last), fmt.Sprintf("got %q, want the id that the portal shows", id), "it is no secret; a client secret is not needed, and does not belong here")
 		}
 	}
 }

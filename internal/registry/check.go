@@ -28,6 +28,7 @@ type Access struct {
 	Reachable    bool
 	AuthRequired bool
 	Token        bool // one is configured, good or bad
+	Trusted      bool // crates that exist go by trusted publishing, which needs none
 	Read         Known
 	Publish      Known
 	Unpaced      bool      // the registry's limits do not hold for this token
@@ -44,7 +45,7 @@ func (c *Client) Check(ctx context.Context) (Access, error) {
 	if err != nil {
 		return Access{}, fmt.Errorf("check registry %s: token: %w", c.registry.Name, err)
 	}
-	a.Token, a.Unpaced = !token.IsZero(), trusted(token)
+	a.Token, a.Trusted, a.Unpaced = !token.IsZero(), c.options.Trusted != nil, trusted(token)
 	if at, says := kind.Expiry(token); says {
 		a.Expires = at
 		if !time.Now().Before(at) {
@@ -70,6 +71,8 @@ func (c *Client) Check(ctx context.Context) (Access, error) {
 	case config.API == "":
 		a.Publish = No
 		a.Detail = append(a.Detail, "the registry takes no uploads: its config.json names no api")
+	case token.IsZero() && a.Trusted:
+		a.Detail = append(a.Detail, "crates go by trusted publishing; whether each of them is registered for it shows at the first upload")
 	case token.IsZero():
 		a.Publish = No
 		a.Detail = append(a.Detail, "no token is configured; uploads need "+c.registry.Kind.Traits().TokenForm)

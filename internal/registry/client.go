@@ -17,7 +17,10 @@ type Options struct {
 	HTTP *http.Client // its transport and jar are used; redirects and deadlines are the Client's own
 	// Token returns the token as a person stored it; Kind.Authorize makes the header of it. It is asked once per request, so
 	// that it may mint or renew; a zero value means that there is none.
-	Token     func(context.Context) (secret.Value, error)
+	Token func(context.Context) (secret.Value, error)
+	// Trusted returns a token of trusted publishing, which publishes versions of crates that exist already. It is asked for
+	// each upload of a crate that the index knows, with the address of the web API; new crates go by Token. Nil: all do.
+	Trusted   func(ctx context.Context, api string) (secret.Value, error)
 	UserAgent string // default "tagboat"
 	// Hide gets each value that is made of a token before it is sent, for whoever masks output. May be nil.
 	Hide func(secret.Value)

@@ -564,14 +564,15 @@ func TestOwners(t *testing.T) {
 func TestCheck(t *testing.T) {
 	const api = `{"dl":"HOST/dl","api":"HOST"}`
 	for name, c := range map[string]struct {
-		config string
-		token  string
-		kind   Kind
-		probe  int
-		answer string
-		second int // status of config.json with the token
-		want   Access
-		detail string
+		config  string
+		token   string
+		kind    Kind
+		probe   int
+		answer  string
+		trusted bool
+		second  int // status of config.json with the token
+		want    Access
+		detail  string
 	}{
 		"noToken":      {config: api, want: Access{Reachable: true, Read: Yes, Publish: No}, detail: "no token is configured"},
 		"open":         {config: api, token: testToken, want: Access{Reachable: true, Read: Yes, Publish: Unknown}, detail: "reading needs no token"},
@@ -596,6 +597,8 @@ func TestCheck(t *testing.T) {
 		"kellnrNot":    {config: api, token: testToken, kind: KindKellnr, probe: 403, want: Access{Reachable: true, Read: Yes, Publish: No}, detail: "refused the token (status 403)"},
 		"expiring":     {config: api, token: testJWT, kind: KindAzure, want: Access{Reachable: true, Read: Yes, Publish: Unknown, Expires: time.Date(2001, 9, 9, 1, 46, 40, 0, time.UTC)}, detail: "stopped being good at 2001-09-09 01:46 UTC"},
 		"trustedToken": {config: api, token: "cio_tp_x", kind: KindCratesIO, want: Access{Reachable: true, Unpaced: true, Read: Yes, Publish: Unknown}, detail: "trusted publishing"},
+		"trusted":      {config: api, kind: KindCratesIO, trusted: true, want: Access{Reachable: true, Trusted: true, Read: Yes, Publish: Unknown}, detail: "go by trusted publishing"},
+		"bothLanes":    {config: api, token: testToken, kind: KindCratesIO, trusted: true, probe: 200, answer: "{}", want: Access{Reachable: true, Trusted: true, Read: Yes, Publish: Yes}, detail: "valid and not limited"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t, "")
@@ -621,7 +624,11 @@ func TestCheck(t *testing.T) {
 					io.WriteString(w, c.answer)
 				})
 			}
-			client := NewClient(Registry{Name: "feed", URL: h.URL + "/index/", Kind: c.kind}, withToken(c.token))
+			options := withToken(c.token)
+			if c.trusted {
+				options.Trusted = func(context.Context, string) (secret.Value, error) { panic("a look mints") }
+			}
+			client := NewClient(Registry{Name: "feed", URL: h.URL + "/index/", Kind: c.kind}, options)
 			got, err := client.Check(t.Context())
 			if err != nil {
 				t.Fatal(err)

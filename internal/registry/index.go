@@ -189,6 +189,48 @@ func (c *Client) needToken(ctx context.Context, op string) (secret.Value, error)
 	return token, nil
 }
 
+// uploadToken returns the token for the upload of a crate: of trusted publishing where there is that and the crate
+// exists, which is all that it is good for.
+func (c *Client) uploadToken(ctx context.Context, op, crate, api string) (secret.Value, error) {
+	if c.options.Trusted == nil {
+		return c.needToken(ctx, op)
+	}
+	c.mu.Lock()
+	known := len(c.cache[crate].entries) > 0
+	c.mu.Unlock()
+	if !known {
+		entries, err := c.Lookup(ctx, crate)
+		if err != nil {
+			return secret.Value{}, err
+		}
+		known = len(entries) > 0
+	}
+	if !known {
+		return c.needToken(ctx, op)
+	}
+	token, err := c.options.Trusted(ctx, api)
+	if err != nil {
+		return secret.Value{}, fmt.Errorf("%s at registry %s: token: %w", op, c.registry.Name, err)
+	}
+	return token, nil
+}
+
+// Login makes the token of trusted publishing that the next uploads use, where there is that: whoever asks before the
+// first of them meets a refusal before anything is public.
+func (c *Client) Login(ctx context.Context) error {
+	if c.options.Trusted == nil {
+		return nil
+	}
+	config, err := c.apiConfig(ctx, "log in")
+	if err != nil {
+		return err
+	}
+	if _, err := c.options.Trusted(ctx, config.API); err != nil {
+		return fmt.Errorf("log in to registry %s: %w", c.registry.Name, err)
+	}
+	return nil
+}
+
 func (c *Client) forget(name string) {
 	c.mu.Lock()
 	delete(c.cache, name)

@@ -112,7 +112,7 @@ func (c *Client) Publish(ctx context.Context, crate *Crate) (Receipt, error) {
 		return Receipt{}, &Error{Registry: c.registry.Name, Op: k.Op, Class: Refused,
 			Detail: fmt.Sprintf("the .crate has %d bytes; this registry takes %d", crate.Size, limit)}
 	}
-	if k.Token, err = c.needToken(ctx, k.Op); err != nil {
+	if k.Token, err = c.uploadToken(ctx, k.Op, crate.Name, config.API); err != nil {
 		return Receipt{}, err
 	}
 	body, length, err := crate.Body(c.registry)

@@ -59,8 +59,10 @@ type Stage struct {
 	URL     string           // of the embedded GitHub
 	Feeds   map[string]*Feed // by registry name
 	Release config.Config    // of the user's HEAD
+	Notes   []string         // what people should know of the embedded world
 	Source  release.Checkout // the user's HEAD as a release sees it
 
+	identity  *identity // nil where no registry needs it
 	listeners []net.Listener
 	servers   []*http.Server
 	mu        sync.Mutex
@@ -95,6 +97,9 @@ func Build(ctx context.Context, c Config) (*Stage, error) {
 		return nil, err
 	}
 	err := s.startGitHub(ctx)
+	if err == nil {
+		err = s.startIdentity()
+	}
 	if err == nil {
 		err = s.startFeeds()
 	}
@@ -251,7 +256,15 @@ func (s *Stage) startFeeds() error {
 		case registry.KindAzure:
 			c.Manners = registrytwin.Azure
 		}
+		s.trust(name, &c)
 		feed := &Feed{Name: name, Index: real.Index, URL: url + "/index/", Token: token, Twin: registrytwin.New(c)}
+		if c.Trusted != nil {
+			for _, crate := range s.crates(name) {
+				if err := feed.Twin.Reserve(crate); err != nil {
+					return err
+				}
+			}
+		}
 		s.Feeds[name] = feed
 		s.serve(listener, s.Config.Faults.Wrap(name, registrytwin.Op, feed.Twin.Handler()))
 	}
@@ -329,18 +342,12 @@ func (s *Stage) World(ctx context.Context, scratch string) (w observe.World, end
 	}
 	source := &source.Repository{Repo: repo, Scratch: scratch, Stands: map[string]string{}, Toolchains: s.toolchains(), Say: s.Config.Say}
 	w = observe.World{Source: source, Forge: client, Scratch: scratch, WorkingDir: s.Config.Path, Poll: 20 * time.Millisecond}
-	names := make([]string, 0, len(s.Feeds))
-	for name := range s.Feeds {
-		names = append(names, name)
+	if f := s.Feeds[registry.CratesIO]; f != nil {
+		source.Stands[f.Index] = f.URL
 	}
-	sort.Strings(names)
-	for _, name := range names {
-		f := s.Feeds[name]
-		if name == registry.CratesIO {
-			source.Stands[f.Index] = f.URL
-		}
-		w.Keys = append(w.Keys, release.BillKey{Name: name, Value: f.Token})
-	}
+	credentials := s.credentials()
+	credentials.Wire(&w)
+	w.Keys = s.keys()
 	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
 		f, ok := s.Feeds[name]
 		if !ok {
@@ -348,7 +355,7 @@ func (s *Stage) World(ctx context.Context, scratch string) (w observe.World, end
 		}
 		r, err := registry.New(name, f.Index)
 		r.URL = f.URL
-		return r, registry.Options{Token: func(context.Context) (secret.Value, error) { return f.Token, nil }}, err
+		return r, credentials.Options(name, registry.Options{}), err
 	})
 	var stops []func()
 	source.Gate = func(name, index string) (string, error) { // as in a real release: no token enters the build zone

@@ -19,6 +19,7 @@ const (
 	KindDraft    = "draft"    // the draft release
 	KindAsset    = "asset"    // one file of the draft
 	KindLedger   = "ledger"   // the bill of lading among the draft's assets
+	KindLogin    = "login"    // a registry gives the credential that the run makes for itself
 	KindPublish  = "publish"  // one crate uploaded to one registry
 	KindConfirm  = "confirm"  // one crate visible in one index with our checksum
 	KindSeal     = "seal"     // the bill with the confirmations
@@ -39,6 +40,10 @@ const (
 // RegistryLane returns the lane of a registry's uploads.
 func RegistryLane(name string) string { return "registry:" + name }
 
+// TrustedLane returns the lane of those uploads that go by trusted publishing: the limit that a token meets is none of
+// theirs.
+func TrustedLane(name string) string { return RegistryLane(name) + ":trusted" }
+
 // Plan is the way from a snapshot to the release, and what the rules found.
 type Plan struct {
 	converge.Plan
@@ -58,6 +63,7 @@ type Plan struct {
 //	draft     the draft release with its notes
 //	asset     .crate files, artifacts, SHA256SUMS
 //	ledger    bill.json: from here on a resume packages nothing
+//	login     the credential that uploads need, where it is made for this run
 //	publish   each crate to each registry, dependencies first
 //	confirm   each version in the index with our checksum
 //	seal      bill.json with the confirmations
@@ -223,13 +229,14 @@ func (b *planner) artifactAssets() []string {
 func (b *planner) registries() {
 	tag := b.snapshot.Checkout.Tag.Name
 	var confirms []string
+	logins := b.logins()
 	for _, r := range b.snapshot.Registries {
 		for _, c := range b.snapshot.Checkout.Crates {
 			if !slices.Contains(c.Registries, r.Name) {
 				continue
 			}
 			what := r.Name + "/" + c.Name + "@" + c.Version
-			needs := []string{b.ledger}
+			needs := append([]string{b.ledger}, logins...)
 			for _, dep := range c.Needs {
 				needs = append(needs, b.dependency(r, dep)...)
 			}
@@ -241,7 +248,14 @@ func (b *planner) registries() {
 			case !state.Exists:
 				reason = "new crate there"
 			}
-			publish := b.add(converge.Step{Key: key(KindPublish, what), Needs: needs, Lane: RegistryLane(r.Name), Args: args, Reason: reason})
+			if r.Crates[c.Name].Checksum == "" {
+				reason += r.Login.by(r.Lane(c.Name))
+			}
+			lane := RegistryLane(r.Name)
+			if r.Lane(c.Name) == LoginTrusted {
+				lane = TrustedLane(r.Name)
+			}
+			publish := b.add(converge.Step{Key: key(KindPublish, what), Needs: needs, Lane: lane, Args: args, Reason: reason})
 			confirms = append(confirms, b.add(converge.Step{Key: key(KindConfirm, what), Needs: []string{publish}, Args: args, Reason: "the index shows it with our checksum"}))
 		}
 	}
@@ -250,6 +264,21 @@ func (b *planner) registries() {
 		return
 	}
 	b.add(converge.Step{Key: key(KindRelease, tag), Needs: []string{seal}, Lane: LaneForge, Reason: "everything is confirmed: the release becomes public"})
+}
+
+// logins adds a step for each registry that may refuse to give a run its credential: every upload waits for it, so that
+// the refusal comes before any of them, and not in the midst of the release.
+func (b *planner) logins() []string {
+	var keys []string
+	for _, r := range b.snapshot.Registries {
+		wants := func(c Crate) bool {
+			return slices.Contains(c.Registries, r.Name) && r.Crates[c.Name].Checksum == "" && r.Lane(c.Name) == LoginTrusted
+		}
+		if slices.ContainsFunc(b.snapshot.Checkout.Crates, wants) {
+			keys = append(keys, b.add(converge.Step{Key: key(KindLogin, r.Name), Needs: []string{b.ledger}, Args: map[string]string{"registry": r.Name}, Reason: "a token of trusted publishing, made right before the first upload"}))
+		}
+	}
+	return keys
 }
 
 // dependency returns the keys that an upload to r must wait for because of one of its crate's dependencies: the

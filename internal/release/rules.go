@@ -174,8 +174,9 @@ func judgeRegistries(s Snapshot) []Finding {
 	for _, r := range s.Registries {
 		// Who only starts the release workflow need not hold the tokens that it publishes with.
 		if r.Access.Asked && r.Access.Problem != "" && !(r.Access.NoToken && s.Dispatches()) {
-			out = append(out, Finding{Rule: "registry-access", Severity: Stop, Summary: fmt.Sprintf("registry %s: %s", r.Name, r.Access.Problem), Hint: r.Access.Hint})
+			out = append(out, Finding{Rule: "registry-access", Severity: Stop, Summary: fmt.Sprintf("registry %s: %s", r.Name, r.Access.Problem), Detail: r.Access.Detail, Hint: r.Access.Hint})
 		}
+		out = append(out, newWithoutToken(s, r)...)
 		out = append(out, judgeLifetime(s, r)...)
 		if r.Forecast.Wait > 0 {
 			f := Finding{Rule: "rate-limit", Severity: Warn, Summary: "registry " + r.Forecast.Text}
@@ -186,7 +187,7 @@ func judgeRegistries(s Snapshot) []Finding {
 		}
 		out = append(out, judgeLedgerAgainstIndex(s, r)...)
 	}
-	return out
+	return append(out, unkeyed(s)...)
 }
 
 // comfort is how long a token should last beyond the last upload's start that the forecast names: packaging comes first.
@@ -195,7 +196,7 @@ const comfort = 30 * time.Minute
 // judgeLifetime compares the time that a token has left with what there is to upload.
 func judgeLifetime(s Snapshot, r Registry) []Finding {
 	end := r.Access.Expires
-	if end.IsZero() || r.Access.Problem != "" || s.Dispatches() || r.Forecast.New+r.Forecast.Known == 0 {
+	if end.IsZero() || r.Login.Minted() || r.Access.Problem != "" || s.Dispatches() || r.Forecast.New+r.Forecast.Known == 0 {
 		return nil
 	}
 	f := Finding{Rule: "registry-access", Severity: Stop, Hint: fmt.Sprintf("the token is read from %s: give one that lasts longer", r.Access.Variable)}

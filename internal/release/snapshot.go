@@ -44,6 +44,7 @@ type Snapshot struct {
 	Remote     Remote        `json:"remote"`
 	Registries []Registry    `json:"registries"`
 	Artifacts  []Artifact    `json:"artifacts,omitempty"`
+	Unkeyed    bool          `json:"unkeyed,omitempty"` // no credential of this run outlives it, so that none makes a bill authentic for the next one
 }
 
 // Checkout is what the commit itself says, read from a clean clone of it.
@@ -154,6 +155,7 @@ type Registry struct {
 	Kind     string                `json:"kind"`
 	AwaitAll bool                  `json:"await"` // the index must show a crate before its dependents are uploaded
 	Access   Access                `json:"access"`
+	Login    *Login                `json:"login,omitempty"` // where the run makes its own credential
 	Crates   map[string]IndexState `json:"crates"`
 	Forecast Forecast              `json:"forecast"`
 }
@@ -163,6 +165,7 @@ type Access struct {
 	Asked   bool   `json:"asked"`
 	NoToken bool   `json:"no_token,omitempty"` // no credential is configured
 	Problem string `json:"problem,omitempty"`  // why publishing there cannot work
+	Detail  string `json:"detail,omitempty"`   // what was met, or what is missing, in lines
 	Hint    string `json:"hint,omitempty"`
 	// Publish is yes, no, or unknown where it shows at the first upload.
 	Publish  string    `json:"publish,omitempty"`

@@ -65,6 +65,9 @@ func markdown(r release.Report, brief brevity) string {
 	writeTokens(&b, r)
 	writeMermaid(&b, r)
 	writeCrates(&b, r, brief)
+	for _, line := range logins(r) {
+		b.WriteString("Published to " + escape(cut(line, brief.detail)) + "\n\n")
+	}
 	writeProblems(&b, "### Warnings\n\n", warnings(r), brief)
 	writeNotes(&b, r, brief)
 	writeSteps(&b, r, brief)

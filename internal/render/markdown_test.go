@@ -160,7 +160,7 @@ func reportOf(s string) release.Report {
 	return release.Report{
 		Schema: s, Command: s, Outcome: s, Repository: s, Tag: s, Commit: s, Branch: s, Title: s, URL: s, RunURL: s, Notes: s,
 		Crates:     []release.Crate{crate(s), crate("core", s), crate("net"+s, s, "core")},
-		Registries: []release.Registry{{Name: s, Forecast: release.Forecast{Wait: 1, Text: s}}},
+		Registries: []release.Registry{{Name: s, Forecast: release.Forecast{Wait: 1, Text: s}, Login: &release.Login{How: release.LoginTrusted, Repository: s, Workflow: s, Environment: s}}, {Name: s, Login: &release.Login{How: release.LoginEntra}}},
 		Steps: []release.ReportStep{
 			{Key: s, Kind: s, Outcome: s, Reason: s},
 			{Key: "publish/" + s, Kind: "publish", Outcome: "failed", Reason: s, Attempts: 2, ElapsedMS: 1},

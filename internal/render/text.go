@@ -129,6 +129,12 @@ func Plan(s Style, r release.Report) string {
 		b.WriteString("\n" + s.Paint(plain.Bold, "Order of publishing") + "\n" + text)
 	}
 	b.WriteString("\n" + s.Paint(plain.Bold, "Steps") + "\n" + Steps(s, r.Steps))
+	if lines := logins(r); lines != nil {
+		b.WriteString("\n" + s.Paint(plain.Bold, "Logins") + "\n")
+		for _, line := range lines {
+			writeWrapped(&b, "  ", "    ", plain.Clean(line), s.Columns())
+		}
+	}
 	writeForecast(&b, s, r)
 	writeFindings(&b, s, r)
 	return plain.Tidy(b.String())

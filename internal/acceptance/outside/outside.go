@@ -62,6 +62,8 @@ type World struct {
 	mu      sync.Mutex
 	holds   []*Hold
 	servers []*http.Server
+
+	internet *Internet // nil until it is opened
 }
 
 // Feed is one registry.
@@ -145,7 +147,7 @@ func (w *World) startFeed(name string) error {
 	}
 	url := "http://" + l.Addr().String()
 	f := &Feed{Name: name, Index: "sparse+" + url + "/index/", Token: "Bearer " + name + w.config.Mark}
-	f.Twin = registrytwin.New(registrytwin.Config{Name: name, URL: url, AuthRequired: true, Manners: w.config.Manners, Tokens: []registrytwin.Token{
+	f.Twin = registrytwin.New(registrytwin.Config{Name: name, URL: url, AuthRequired: true, Manners: w.config.Manners, Bearer: w.bearer, Tokens: []registrytwin.Token{
 		{Label: "tagboat", Value: secret.New(strings.TrimPrefix(f.Token, "Bearer ")), Scope: registrytwin.Publish},
 		{Label: "reader", Value: secret.New("reader" + w.config.Mark), Scope: registrytwin.Read}}})
 	f.server = w.serve(l, name, registrytwin.Op, f.Twin.Handler())
@@ -177,6 +179,16 @@ func (w *World) startGitHub(ctx context.Context) error {
 }
 
 func (w *World) serve(l net.Listener, name string, op func(*http.Request) string, h http.Handler) *http.Server {
+	server := &http.Server{Handler: w.around(name, op, h), ReadHeaderTimeout: time.Minute}
+	w.mu.Lock()
+	w.servers = append(w.servers, server)
+	w.mu.Unlock()
+	go server.Serve(l) // ends with Close
+	return server
+}
+
+// around puts faults, holds and what the test wants around a service.
+func (w *World) around(name string, op func(*http.Request) string, h http.Handler) http.Handler {
 	var inner http.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.faults.Load().Wrap(name, op, h).ServeHTTP(rw, r)
 	})
@@ -184,12 +196,7 @@ func (w *World) serve(l net.Listener, name string, op func(*http.Request) string
 	if w.config.Around != nil {
 		inner = w.config.Around(name, op, inner)
 	}
-	server := &http.Server{Handler: inner, ReadHeaderTimeout: time.Minute}
-	w.mu.Lock()
-	w.servers = append(w.servers, server)
-	w.mu.Unlock()
-	go server.Serve(l) // ends with Close
-	return server
+	return inner
 }
 
 // Close stops the servers.
@@ -289,6 +296,9 @@ func (w *World) Show(ctx context.Context) (string, error) {
 		for _, u := range w.Feeds[name].Twin.Accepted() {
 			lines = append(lines, fmt.Sprintf("crate %s %s %s %s", name, u.Name, u.Version, u.SHA256))
 		}
+	}
+	if w.internet != nil {
+		lines = append(lines, w.internet.show()...)
 	}
 	return strings.Join(lines, "\n") + "\n", nil
 }

@@ -24,6 +24,9 @@ var registryOperations = []word{
 	{"owners", "CRATE", "list a crate's owners"},
 	{"crate", "CRATE", "read what the web API says of a crate"},
 	{"search", "", "search for crates"},
+	{"exchange", "", "exchange a job's identity for a token of trusted publishing"},
+	{"revoke", "", "revoke such a token"},
+	{"entra-token", "", "exchange a job's identity for a token of Entra"},
 }
 
 var githubOperations = []word{
@@ -88,6 +91,9 @@ var githubOperations = []word{
 	{"create-label", "NAME", "create a label"},
 	{"get-user", "", "read whose token it is"},
 	{"rate-limit", "", "read the rate limits"},
+	{"id-token", "", "ask for a job's identity"},
+	{"jwks", "", "read the keys that sign identities"},
+	{"openid-configuration", "", "read where those keys are"},
 	{"git", "SERVICE", "fetch or push over git's HTTP protocol"},
 }
 

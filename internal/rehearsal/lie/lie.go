@@ -49,6 +49,7 @@ func All() []Lie {
 		{Name: "lose-bill", Breaks: "a complete ledger is not packaged again: the bill cannot be found", Instead: loseBill},
 		{Name: "second-draft", Breaks: "there is one draft: none is listed", Instead: secondDraft},
 		{Name: "public-draft", Breaks: "nothing is public before everything is confirmed: the draft is none", Instead: publicDraft},
+		{Name: "keep-token", Breaks: "credentials end with the run: whoever ends one is told that it is done", Instead: keepToken},
 		{Name: "tell-secret", Breaks: "no secret is told: an error names the token", Instead: tellSecret},
 	}
 }
@@ -114,6 +115,13 @@ func entryOf(t *world.World, registry, crate string) string {
 func blindLook(_ *world.World, c *Request, req *http.Request) (*http.Response, error) {
 	if strings.HasPrefix(c.Op, "index ") && !strings.HasPrefix(c.Key, release.KindConfirm+"/") {
 		return says(req, http.StatusNotFound, ""), nil
+	}
+	return nil, nil
+}
+
+func keepToken(_ *world.World, c *Request, req *http.Request) (*http.Response, error) {
+	if c.Op == "revoke" {
+		return says(req, http.StatusNoContent, ""), nil
 	}
 	return nil, nil
 }

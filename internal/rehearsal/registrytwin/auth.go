@@ -10,8 +10,10 @@ import (
 
 // identity is who a request comes from. The zero identity is anonymous.
 type identity struct {
-	token *Token // nil: anonymous, or a header that names no known token
-	given bool   // there was an Authorization header
+	token   *Token        // nil: anonymous, or a header that names no known token
+	given   bool          // there was an Authorization header
+	trusted bool          // the header holds what looks like a token of trusted publishing
+	minted  *trustedToken // that token, where the twin made it
 }
 
 // identify finds the token of a request. It refuses only what cannot be a credential at all; whether the credential
@@ -41,8 +43,18 @@ func (t *Twin) identify(r *http.Request) (identity, *refusal) {
 		token := &t.config.Tokens[i]
 		for _, c := range candidates {
 			if !token.Value.IsZero() && token.Value.Reveal() == c {
-				return identity{token, true}, nil
+				return identity{token: token, given: true}, nil
 			}
+		}
+	}
+	for _, c := range candidates {
+		if t.config.Trusted != nil && strings.HasPrefix(c, trustedPrefix) {
+			return identity{given: true, trusted: true, minted: t.trustedBy(c)}, nil
+		}
+	}
+	if t.config.Bearer != nil && name == "bearer" {
+		if token, ok := t.config.Bearer(rest); ok {
+			return identity{token: &token, given: true}, nil
 		}
 	}
 	return identity{given: true}, nil
@@ -50,7 +62,10 @@ func (t *Twin) identify(r *http.Request) (identity, *refusal) {
 
 // label names the identity's token.
 func (i identity) label() string {
-	if i.token == nil {
+	switch {
+	case i.minted != nil:
+		return TrustedLabel
+	case i.token == nil:
 		return ""
 	}
 	return i.token.Label

@@ -28,11 +28,24 @@ func routeOf(method, path string) route {
 		}
 		return route{operation: "index", crate: name}
 	}
+	if path == trustedPath {
+		return route{operation: map[string]string{http.MethodPost: "exchange", http.MethodDelete: "revoke"}[method]}.orUnknown()
+	}
 	rest, ok := strings.CutPrefix(path, "/api/v1/crates")
 	if !ok {
 		return route{operation: "unknown"}
 	}
 	return apiRoute(method, strings.Split(strings.Trim(rest, "/"), "/"))
+}
+
+// trustedPath is where trusted publishing is.
+const trustedPath = "/api/v1/trusted_publishing/tokens"
+
+func (r route) orUnknown() route {
+	if r.operation == "" {
+		r.operation = "unknown"
+	}
+	return r
 }
 
 func apiRoute(method string, part []string) route {
@@ -57,8 +70,8 @@ func apiRoute(method string, part []string) route {
 }
 
 // Op names the request's operation for faults: "config", "index CRATE", "publish CRATE", "may-publish" (an upload of
-// nothing), "download CRATE", "yank CRATE", "unyank CRATE", "owners CRATE", "crate CRATE", "search", or "unknown". The path
-// is as Handler gets it. The name of an uploaded crate is read from the body, which is afterwards readable from the start.
+// nothing), "download CRATE", "yank CRATE", "unyank CRATE", "owners CRATE", "crate CRATE", "search", "exchange", "revoke",
+// or "unknown". The path is as Handler gets it. The name of an uploaded crate is read from the body, which is afterwards readable from the start.
 func Op(r *http.Request) string {
 	at := routeOf(r.Method, r.URL.Path)
 	if at.operation == "publish" && r.ContentLength == 0 {

@@ -83,8 +83,12 @@ type Config struct {
 	// Known reports whether a crate that was neither published here nor lies upstream exists all the same. CratesIO
 	// refuses a dependency on a crate it does not know. Nil knows none.
 	Known func(crate string) bool
-	Dir   string // where accepted .crate files are kept; "" keeps them in memory
-	Cache *Cache // shared between twins that see the same .crate files again and again; nil is a cache of its own
+	// Trusted is trusted publishing; nil: the registry has none.
+	Trusted *Trusted
+	// Bearer finds the tokens that somebody else issues, as Entra does for Azure DevOps. May be nil.
+	Bearer func(value string) (Token, bool)
+	Dir    string // where accepted .crate files are kept; "" keeps them in memory
+	Cache  *Cache // shared between twins that see the same .crate files again and again; nil is a cache of its own
 }
 
 // Upload is an accepted upload.
@@ -108,6 +112,8 @@ type Twin struct {
 	requests map[string]int
 	buckets  map[bucketKey]*level
 	saved    map[string]bool // Azure: upstream versions that an authorised download has saved
+	minted   []*trustedToken
+	used     map[string]bool // the ids of tokens that were exchanged
 }
 
 // New returns a twin with nothing published.
@@ -126,7 +132,7 @@ func New(c Config) *Twin {
 	}
 	return &Twin{
 		config: c, cache: c.Cache, upstream: cratestore.New(c.Upstream, c.Cache),
-		crates: map[string]*crate{}, requests: map[string]int{}, buckets: map[bucketKey]*level{}, saved: map[string]bool{},
+		crates: map[string]*crate{}, requests: map[string]int{}, buckets: map[bucketKey]*level{}, saved: map[string]bool{}, used: map[string]bool{},
 	}
 }
 
@@ -172,6 +178,14 @@ func (t *Twin) answer(w http.ResponseWriter, r *http.Request, at route) *refusal
 		return t.publish(w, r, who)
 	case "yank", "unyank":
 		return t.yank(w, at, who)
+	case "exchange", "revoke":
+		if t.config.Trusted == nil {
+			return &refusal{status: http.StatusNotFound, detail: "Not Found"}
+		}
+		if at.operation == "revoke" {
+			return t.revoke(w, r)
+		}
+		return t.exchange(w, r)
 	case "unknown":
 		return &refusal{status: http.StatusNotFound, detail: "Not Found"}
 	}

@@ -24,7 +24,7 @@ type Scene struct {
 	FeedBytes bool     // the second registry needs bytes of its own
 	Annotated bool     // the tag is an annotated one
 	Workflow  bool     // the repository has a release workflow
-	Trusted   bool     // crates.io has no limits for us, as with trusted publishing
+	Trusted   bool     // runs have an identity that crates.io knows: crates that exist go without a limit
 	UserKey   bool     // the ship zone has a key of its own for bills
 	Artifacts []string // globs
 	Restless  bool     // each machine builds other artifacts
@@ -210,10 +210,15 @@ func (s *Scene) setFaults(rng *rand.Rand) {
 // n-th matching call has n up to calls.
 func (s *Scene) shape(calls int) fault.Shape {
 	ops := []string{"config", "index", "publish"}
+	cratesIO := append(slices.Clone(ops), "search")
+	var github []string
+	if s.Trusted {
+		cratesIO, github = append(cratesIO, "exchange", "revoke"), []string{"id-token"}
+	}
 	shape := fault.Shape{Crates: Names(), Steps: s.steps(), Faults: 1, Calls: calls, Services: []fault.Service{
-		{Name: fault.GitHub, Operations: []string{"get-repo", "get-ref", "get-tag", "list-refs", "compare", "issues", "create-ref", "list-releases", "create-release",
-			"generate-notes", "upload-asset", "list-assets", "get-asset", "download-asset", "rename-asset", "delete-asset", "update-release", "dispatch", "list-runs", "get-run"}},
-		{Name: registry.CratesIO, Operations: append(ops, "search")},
+		{Name: fault.GitHub, Operations: append(github, "get-repo", "get-ref", "get-tag", "list-refs", "compare", "issues", "create-ref", "list-releases", "create-release",
+			"generate-notes", "upload-asset", "list-assets", "get-asset", "download-asset", "rename-asset", "delete-asset", "update-release", "dispatch", "list-runs", "get-run")},
+		{Name: registry.CratesIO, Operations: cratesIO},
 	}}
 	if s.Feed != nil {
 		shape.Services = append(shape.Services, fault.Service{Name: FeedName, Operations: ops})
@@ -227,6 +232,9 @@ func (s *Scene) steps() []string {
 	out := []string{release.KindAsset + "/" + release.SumsName}
 	for range 3 { // there are many crates, and the bridges between them and the release are these
 		out = append(out, release.KindBranch, release.KindDispatch, release.KindPackage, release.KindCompare, release.KindDraft, release.KindLedger, release.KindSeal, release.KindRelease)
+	}
+	if s.Trusted {
+		out = append(out, release.KindLogin, release.KindLogin)
 	}
 	for _, c := range workspace {
 		out = append(out, release.KindAsset+"/"+AssetOf(c.Name))
@@ -245,6 +253,10 @@ func (s *Scene) Homes(crate string) []string {
 	}
 	return []string{registry.CratesIO}
 }
+
+// Fresh reports whether crates.io has never seen a crate when the release begins. Where runs have an identity, most crates
+// exist: they are what it is good for.
+func (s *Scene) Fresh(crate string) bool { return !s.Trusted || s.Dice(8, "fresh", crate) == 0 }
 
 // Registries are the names of the scene's registries.
 func (s *Scene) Registries() []string {
@@ -272,6 +284,7 @@ func (s *Scene) String() string {
 	}
 	say(s.Feed != nil, "%d crates go to a second registry", len(s.Feed))
 	say(s.Feed != nil && s.FeedBytes, "with bytes of their own")
+	say(s.Trusted, "trusted publishing")
 	say(s.Workflow, "release workflow, started after %s", s.StartDelay)
 	say(s.Workflow && s.OldServer, "dispatches name no run")
 	say(s.Artifacts != nil, "artifacts")

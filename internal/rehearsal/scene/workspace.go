@@ -165,6 +165,7 @@ func (s *Scene) Config() config.Config {
 	}
 	if s.Trusted {
 		r := c.Registries[registry.CratesIO]
+		r.Login = config.LoginTrusted
 		r.NewCrates, r.NewVersions = config.Bucket{}, config.Bucket{}
 		c.Registries[registry.CratesIO] = r
 	}

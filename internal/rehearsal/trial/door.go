@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
+	"github.com/tagboat/tagboat/internal/rehearsal/githubid"
 	"github.com/tagboat/tagboat/internal/rehearsal/lie"
 	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
 	"github.com/tagboat/tagboat/internal/rehearsal/scene"
@@ -105,9 +106,12 @@ func (d *door) describe(req *http.Request, body []byte) *call {
 	if body != nil {
 		probe.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	if req.URL.Host == world.GitHubHost {
+	switch req.URL.Host {
+	case world.GitHubHost:
 		c.Service, c.Op = fault.GitHub, t.GitHub.Op(&probe)
-	} else {
+	case world.IdentityHost:
+		c.Service, c.Op = fault.GitHub, githubid.Op(&probe)
+	default:
 		c.Service, c.Op = strings.TrimSuffix(req.URL.Host, ".test"), registrytwin.Op(&probe)
 	}
 	t.mu.Lock()
@@ -115,7 +119,9 @@ func (d *door) describe(req *http.Request, body []byte) *call {
 	c.id = int64(t.requests)
 	t.calls[c.id] = c
 	t.mu.Unlock()
-	c.Key = d.p.stepOf(req.Context(), c.id)
+	if c.Op != "id-token" && c.Op != "exchange" { // several uploads want the next token: which of them asks is the scheduler's choice
+		c.Key = d.p.stepOf(req.Context(), c.id)
+	}
 	return c
 }
 

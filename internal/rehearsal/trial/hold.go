@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
 	"github.com/tagboat/tagboat/internal/rehearsal/scene"
 	"github.com/tagboat/tagboat/internal/rehearsal/world"
@@ -19,13 +20,18 @@ import (
 func (t *Trial) watchSecrets(c *call, req *http.Request) {
 	t.NoSecret("the address of "+c.name(), req.URL.String())
 	want := []string{""}
+	got := req.Header.Get("Authorization")
 	switch {
+	case req.URL.Host == world.IdentityHost:
+		want = []string{"Bearer " + c.process.bearer}
+	case c.Service == registry.CratesIO && (strings.HasPrefix(c.Op, "publish ") || c.Op == "revoke") && t.Made(got):
+		want = []string{got}
 	case req.URL.Host == world.GitHubHost && !strings.HasPrefix(req.URL.Path, "/storage/"):
 		want = []string{"Bearer " + world.GitHubToken}
 	case req.URL.Host != world.GitHubHost:
 		want = append(want, t.Token(c.process.number, c.Service))
 	}
-	if got := req.Header.Get("Authorization"); !slices.Contains(want, got) {
+	if !slices.Contains(want, got) {
 		t.fail("credentials go where they belong", "%s carries another credential than its service's", c.name())
 	}
 }
@@ -91,6 +97,12 @@ func (p *process) believe(r *release.Report) {
 	p.mu.Lock()
 	uploads, writes := p.uploads, p.writes
 	p.mu.Unlock()
+	t.mu.Lock()
+	undisturbed := t.deaths == 0 && t.calm.Load() && t.processes == p.number
+	t.mu.Unlock()
+	if open := t.LeftOpen(p.began); undisturbed && open > 0 {
+		t.fail("credentials end with the run", "%s left %d tokens behind", p.name(), open)
+	}
 	switch r.Outcome {
 	case release.Released:
 		if rel, ok := t.GitHub.Release(scene.TagName); !ok || rel.Draft {

@@ -19,11 +19,13 @@ import (
 	"github.com/tagboat/tagboat/internal/converge"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/registry/mint"
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
 	"github.com/tagboat/tagboat/internal/rehearsal/memnet"
 	"github.com/tagboat/tagboat/internal/rehearsal/scene"
 	"github.com/tagboat/tagboat/internal/rehearsal/world"
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/login"
 	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/release/ship"
 	"github.com/tagboat/tagboat/internal/secret"
@@ -38,8 +40,9 @@ type process struct {
 	maker    scene.Maker
 	complete bool // the draft held everything when it began
 
-	end  context.CancelCauseFunc
-	base *http.Transport
+	bearer string // by which it asks who it is
+	end    context.CancelCauseFunc
+	base   *http.Transport
 
 	mu       sync.Mutex
 	diedAt   time.Time // zero while it lives
@@ -206,15 +209,30 @@ func (p *process) world(scratch string) (observe.World, error) {
 	if t.Scene.Restless {
 		w.WorkingDir = t.stock.Work[p.number%len(t.stock.Work)]
 	}
+	credentials := p.credentials(through)
+	credentials.Wire(&w)
 	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
 		r, err := registry.New(name, index)
 		r.URL = "http://" + world.RegistryHost(name) + "/index/"
 		if t.lies.Has("impatient") {
 			r.Wait = registry.Order
 		}
-		return r, registry.Options{HTTP: through, Token: func(context.Context) (secret.Value, error) { return secret.New(t.Token(p.number, name)), nil }}, err
+		return r, credentials.Options(name, registry.Options{HTTP: through}), err
 	})
 	return w, nil
+}
+
+// credentials are what the process logs in with.
+func (p *process) credentials(through *http.Client) *login.Credentials {
+	t := p.trial
+	c := login.Config{Settings: t.Scene.Config(), Env: map[string]string{}, HTTP: through, Warn: func(s string) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.words.WriteString(s)
+	}, Token: func(name string) secret.Value { return secret.New(t.Token(p.number, name)) }}
+	c.Env[mint.URLVariable], c.Env[mint.TokenVariable] = t.Identity()
+	p.bearer = c.Env[mint.TokenVariable]
+	return login.New(c)
 }
 
 // packages notes that crates are packaged for a registry. A process that found everything in the draft must not.

@@ -32,6 +32,9 @@ func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
+	if _, dead := d.p.deadSince(); dead {
+		return nil, &died{"before it could ask"} // what a process does whatever happens, it does not do when it was killed
+	}
 	c := d.describe(req, body)
 	if req.Method != http.MethodGet {
 		return d.send(c, req, body)

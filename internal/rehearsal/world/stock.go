@@ -1,6 +1,8 @@
 package world
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,6 +20,7 @@ type Stock struct {
 	parcels map[scene.Packing]map[string]scene.Parcel
 	cache   *registrytwin.Cache // remembers what the crates hold
 	masker  *secret.Masker
+	key     *rsa.PrivateKey // of GitHub's issuer
 }
 
 // NewStock packs every crate and makes a folder in scratch, "" for one in memory where the system has such.
@@ -29,6 +32,10 @@ func NewStock(scratch string) (*Stock, error) {
 		}
 	}
 	var err error
+	// A short key: a storm signs thousands of identities, and nobody is there to forge one.
+	if s.key, err = rsa.GenerateKey(rand.Reader, 1024); err != nil {
+		return nil, fmt.Errorf("make a key for the storm: %w", err)
+	}
 	if s.parcels, err = scene.PackAll(); err != nil {
 		return nil, err
 	}

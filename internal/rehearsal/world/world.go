@@ -13,6 +13,7 @@ import (
 
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
+	"github.com/tagboat/tagboat/internal/rehearsal/githubid"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
 	"github.com/tagboat/tagboat/internal/rehearsal/gitstore"
 	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
@@ -51,6 +52,7 @@ type World struct {
 	store      *gitstore.Memory
 	GitHub     *githubtwin.Twin
 	Registries map[string]*registrytwin.Twin
+	identity   *githubid.Issuer // nil where runs have no identity
 	Hooks
 
 	mu      sync.Mutex
@@ -77,10 +79,11 @@ func New(s *scene.Scene, all *Stock, h Hooks) *World {
 // Open makes the services and what is there before the release begins. It must be called on the virtual clock.
 func (t *World) Open(ctx context.Context) error {
 	err := t.openGitHub(ctx)
+	t.openIdentity()
 	for _, name := range t.Scene.Registries() {
 		t.openRegistry(name)
 	}
-	if err = errors.Join(err, t.publishedBefore()); err != nil {
+	if err = errors.Join(err, t.publishedBefore(), t.reserve()); err != nil {
 		return err
 	}
 	time.Sleep(time.Minute)
@@ -142,6 +145,9 @@ func (t *World) openRegistry(name string) {
 	if name == scene.FeedName {
 		c.Manners, c.AuthRequired, c.Buckets = registrytwin.Lenient, true, registrytwin.Buckets{}
 		c.Tokens = []registrytwin.Token{{Label: "tagboat", Value: secret.New(FeedToken), Scope: registrytwin.Publish}}
+	}
+	if name == registry.CratesIO && t.identity != nil {
+		c.Trusted = t.trusted()
 	}
 	t.Registries[name] = registrytwin.New(c)
 	t.Serve(name, RegistryHost(name), t.Registries[name].Handler())

@@ -59,11 +59,18 @@ func Snapshot(ctx context.Context, w World, req release.Request) (release.Snapsh
 	if err == nil {
 		s.Remote, err = looks.remote(ctx)
 	}
+	s.Unkeyed = unkeyed(s.Registries, w.Keys)
 	if err != nil || w.WorkingDir == "" || s.Dispatches() || s.Remote.Ledger.Complete() {
 		return s, err // the artifacts are another run's, or in the draft already
 	}
 	s.Artifacts, err = artifact.Find(w.WorkingDir, slices.Concat(s.Config.Release.Artifacts, req.Artifacts))
 	return s, err
+}
+
+// unkeyed reports whether every credential of a run that makes some for itself is gone with it.
+func unkeyed(registries []release.Registry, keys []release.BillKey) bool {
+	lasts := func(k release.BillKey) bool { return !k.Value.IsZero() }
+	return slices.ContainsFunc(registries, func(r release.Registry) bool { return r.Login.Minted() }) && !slices.ContainsFunc(keys, lasts)
 }
 
 // Patiently asks again where a service stumbled, a few times within seconds: a plan needs every answer, and one lost
@@ -116,7 +123,11 @@ func observeRegistries(ctx context.Context, w World, cfg config.Config, c releas
 			seen := make(chan error, 1)
 			go func() { seen <- observeIndex(ctx, client, &index, c.Crates) }()
 			access, unpaced, err := observeAccess(ctx, client, w.tokenFrom(cfg, name))
+			if err == nil && access.Problem == "" {
+				index.Login, access, err = observeLogin(ctx, w, name, access)
+			}
 			lost := <-seen
+			out[i].Login = index.Login
 			if out[i].Access = access; err != nil || access.Problem != "" {
 				return err
 			}
@@ -156,8 +167,14 @@ func observeAccess(ctx context.Context, client *registry.Client, variable string
 	switch {
 	case err == nil && got.Publish == registry.No:
 		a.Problem, a.Hint = "it cannot be published to: "+strings.Join(got.Detail, "; "), fmt.Sprintf("the token is read from %s: %s, with the right to read and to publish", variable, form)
+		if a.NoToken && client.Registry().Kind == registry.KindCratesIO {
+			a.Hint += "; a job with `id-token: write` needs none (docs/trusted-publishing.md)"
+		}
 	case err == nil || ctx.Err() != nil:
 		return a, got.Unpaced, ctx.Err()
+	case len(problem.All(err)) > 0: // of making a credential for this run
+		a, err = refusedLogin(a, err)
+		return a, false, err
 	case errors.As(err, &re) && re.Retryable():
 		return a, false, &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("registry %s does not answer", name), Detail: re.Error(), Err: err,
 			Hint: "run again when it does; its index is named in .cargo/config.toml or tagboat.toml"}
@@ -167,6 +184,32 @@ func observeAccess(ctx context.Context, client *registry.Client, variable string
 		a.Problem, a.Hint = "it cannot be used: "+err.Error(), fmt.Sprintf("the token is read from %s: %s", variable, form)
 	}
 	return a, false, nil
+}
+
+// observeLogin asks how the run logs in. A job that cannot prove what it is counts as one without a credential: who only
+// starts the release workflow needs none.
+func observeLogin(ctx context.Context, w World, name string, a release.Access) (*release.Login, release.Access, error) {
+	if w.Login == nil {
+		return nil, a, nil
+	}
+	login, err := w.Login(ctx, name)
+	if err != nil {
+		a, err = refusedLogin(a, err)
+	}
+	if !login.Minted() {
+		return nil, a, err
+	}
+	return &login, a, err
+}
+
+func refusedLogin(a release.Access, err error) (release.Access, error) {
+	var fault interface{ Retryable() bool }
+	found := problem.All(err)
+	if errors.As(err, &fault) && fault.Retryable() || len(found) == 0 {
+		return a, err
+	}
+	a.NoToken, a.Problem, a.Detail, a.Hint = true, found[0].Summary, found[0].Detail, found[0].Hint
+	return a, nil
 }
 
 func observeIndex(ctx context.Context, client *registry.Client, r *release.Registry, crates []release.Crate) error {
@@ -206,7 +249,11 @@ func forecast(reg registry.Registry, r release.Registry, now time.Time) release.
 			f.New++
 		}
 	}
-	got := reg.Forecast(f.New, f.Known, now)
+	limited := f.Known
+	if r.Login != nil && r.Login.How == release.LoginTrusted {
+		limited = 0 // trusted publishing has no limit for each user
+	}
+	got := reg.Forecast(f.New, limited, now)
 	f.Wait, f.Text = got.Pause, got.Text
 	return f
 }

@@ -81,15 +81,22 @@ func private(r registry.Registry) error {
 
 // World is everything outside that a release touches. Real and rehearsed releases differ in nothing else.
 type World struct {
-	Source     Source
-	Forge      *forge.Client                                                    // nil: no forge is asked, which only plans and checks can do
-	Registry   func(name, index string) (*registry.Client, error)               // the run's client for a registry; index as configured
-	Token      func(ctx context.Context, registry string) (secret.Value, error) // only for publisher = "cargo"
-	TokenFrom  func(registry string) string                                     // names the variable that a registry's token is read from; nil: TokenVariable
-	Keys       []release.BillKey                                                // credentials that make a bill authentic
-	Scratch    string                                                           // an existing folder of this run alone
-	WorkingDir string                                                           // where artifact globs start; empty: nobody needs them
-	Poll       time.Duration                                                    // between two looks at a workflow run; an index is looked at more often
+	Source   Source
+	Forge    *forge.Client                                                    // nil: no forge is asked, which only plans and checks can do
+	Registry func(name, index string) (*registry.Client, error)               // the run's client for a registry; index as configured
+	Token    func(ctx context.Context, registry string) (secret.Value, error) // only for publisher = "cargo"
+	// TokenFrom names the variable that a registry's token is read from; nil: TokenVariable.
+	TokenFrom func(registry string) string
+	// Login says how the run logs in to a registry where it makes the credential for itself, after asking whether it can; it
+	// makes none. The zero value is a token. Nil: tokens everywhere.
+	Login func(ctx context.Context, registry string) (release.Login, error)
+	// Revoke ends the credentials that were made for this run. It has a deadline of its own and can be called more than
+	// once. Nil: none are made.
+	Revoke     func()
+	Keys       []release.BillKey // credentials that make a bill authentic
+	Scratch    string            // an existing folder of this run alone
+	WorkingDir string            // where artifact globs start; empty: nobody needs them
+	Poll       time.Duration     // between two looks at a workflow run; an index is looked at more often
 	Log        *slog.Logger
 }
 

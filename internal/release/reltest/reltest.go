@@ -24,6 +24,7 @@ import (
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
+	"github.com/tagboat/tagboat/internal/rehearsal/githubid"
 	"github.com/tagboat/tagboat/internal/rehearsal/githubtwin"
 	"github.com/tagboat/tagboat/internal/rehearsal/gitstore"
 	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
@@ -59,6 +60,9 @@ type Options struct {
 	Checkout  func(*release.Checkout)
 	Artifacts map[string]string // files of the working directory
 	Faults    []string          // in the language of package fault
+	Job       *githubid.Job     // runs have this identity, and crates-io goes by trusted publishing
+	Fresh     []string          // with Job: crates that crates-io does not have yet; it has all others
+	NoToken   bool              // with Job: there is no token for crates-io
 	// Kinds are the kinds of registries, with twins of their manners; one that is not named is lenient and tells nothing.
 	Kinds map[string]registry.Kind
 	// Token is what a run's user stored for every registry; nil is FeedToken alone.
@@ -76,6 +80,8 @@ type World struct {
 	Registries map[string]*registrytwin.Twin
 	Faults     *fault.Set
 	Commit     string
+	Identity   *githubid.Issuer  // with Options.Job
+	Masker     *secret.Masker    // knows every credential that a run made
 	Keys       []release.BillKey // of the next run
 	WorkingDir string
 
@@ -98,6 +104,7 @@ func New(t testing.TB, o Options) *World {
 	}
 	w := &World{t: t, options: o, network: map[string]*listener{}, store: gitstore.NewMemory(), Registries: map[string]*registrytwin.Twin{},
 		Keys: []release.BillKey{{Name: registry.CratesIO, Value: secret.New(FeedToken)}}, WorkingDir: t.TempDir()}
+	w.Masker = &secret.Masker{}
 	w.faults(o.Faults)
 	w.startGitHub()
 	for i := range w.options.Crates {
@@ -226,10 +233,16 @@ func (w *World) startRegistry(name string) {
 	if k := w.options.Kinds[name]; k != "" {
 		c.Manners = registrytwin.Manners(k)
 	}
+	if w.options.Job != nil && name == registry.CratesIO {
+		w.trust(&c)
+	}
 	if w.options.Registry != nil {
 		w.options.Registry(name, &c)
 	}
 	w.Registries[name] = registrytwin.New(c)
+	if w.options.Job != nil && name == registry.CratesIO {
+		w.reserve()
+	}
 	w.Serve(host, w.Faults.Wrap(name, registrytwin.Op, w.Registries[name].Handler()))
 }
 
@@ -296,6 +309,8 @@ func (w *World) Outside() observe.World {
 	}
 	out := observe.World{Source: &source{w}, Forge: hub, Keys: w.Keys, Scratch: w.t.TempDir(), WorkingDir: w.WorkingDir, Poll: time.Second,
 		Token: func(context.Context, string) (secret.Value, error) { return secret.New(FeedToken), nil }}
+	credentials := w.credentials(client)
+	credentials.Wire(&out)
 	out.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
 		if w.Registries[name] == nil {
 			return registry.Registry{}, registry.Options{}, fmt.Errorf("registry %s has no index", name)
@@ -305,11 +320,7 @@ func (w *World) Outside() observe.World {
 		if k := w.options.Kinds[name]; k != "" {
 			r = r.As(k)
 		}
-		stored := token(FeedToken)
-		if w.options.Token != nil {
-			stored = func(context.Context) (secret.Value, error) { return secret.New(w.options.Token()), nil }
-		}
-		return r, registry.Options{HTTP: client, UserAgent: "tagboat/test", Token: stored}, err
+		return r, credentials.Options(name, registry.Options{HTTP: client, UserAgent: "tagboat/test"}), err
 	})
 	return out
 }

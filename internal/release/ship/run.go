@@ -29,6 +29,9 @@ type Options struct {
 // rehearsed releases. The report is never nil and says everything; the error repeats its problems for callers that
 // need a chain.
 func Converge(ctx context.Context, w observe.World, req release.Request, o Options) (*release.Report, error) {
+	if w.Revoke != nil {
+		defer w.Revoke() // however this ends: a panic passes here, too
+	}
 	s, err := observe.Snapshot(ctx, w, req)
 	if err != nil {
 		r := release.ErrorReport(o.Command, err)
@@ -89,7 +92,9 @@ const parallel = 16
 func lanes(s release.Snapshot) map[string]converge.Lane {
 	out := map[string]converge.Lane{release.LaneForge: {Limit: 1}, release.LaneUpload: {Limit: 8}}
 	for _, r := range s.Registries {
-		out[release.RegistryLane(r.Name)] = converge.Lane{Limit: max(1, s.Config.Pace.Uploads)}
+		for _, lane := range []string{release.RegistryLane(r.Name), release.TrustedLane(r.Name)} {
+			out[lane] = converge.Lane{Limit: max(1, s.Config.Pace.Uploads)}
+		}
 	}
 	return out
 }

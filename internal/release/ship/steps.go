@@ -63,6 +63,8 @@ func (x *steps) Do(ctx context.Context, step converge.Step) (converge.Outcome, e
 		return x.asset(ctx, step)
 	case release.KindLedger:
 		return x.ledger(ctx)
+	case release.KindLogin:
+		return x.login(ctx, step.Args["registry"])
 	case release.KindPublish:
 		return x.publish(ctx, step)
 	case release.KindConfirm:
@@ -156,6 +158,16 @@ func workflow(w observe.World, s release.Snapshot) *dispatch.Workflow {
 		f.Commits = append(f.Commits, s.Remote.BranchCommit)
 	}
 	return f
+}
+
+// registry returns what was seen of one of the release's registries.
+func (x *steps) registry(name string) release.Registry {
+	for _, r := range x.snap.Registries {
+		if r.Name == name {
+			return r
+		}
+	}
+	return release.Registry{}
 }
 
 // client returns the client of one of the release's registries.

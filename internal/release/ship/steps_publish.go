@@ -260,6 +260,37 @@ func (x *steps) lookup(ctx context.Context, reg, crate, version string) (*regist
 	return nil, nil
 }
 
+// login makes the token of trusted publishing that the uploads to a registry use.
+func (x *steps) login(ctx context.Context, reg string) (converge.Outcome, error) {
+	client, err := x.client(reg)
+	if err == nil {
+		err = client.Login(ctx)
+	}
+	if err != nil {
+		return x.delayed(notMinted(err), reg)
+	}
+	return converge.Done(), nil
+}
+
+// delayed turns a limit that lasts longer than anybody waits into the time to come back.
+func (x *steps) delayed(err error, reg string) (converge.Outcome, error) {
+	var re *registry.Error
+	if limit := x.snap.Config.Pace.MaxWait.Std(); errors.As(err, &re) && re.Class == registry.RateLimited && time.Until(re.RetryAt) > limit {
+		return converge.Waiting(fmt.Sprintf("registry %s takes no more uploads until %s", reg, re.RetryAt.UTC().Format(time.RFC3339)), re.RetryAt), nil
+	}
+	return converge.Outcome{}, err
+}
+
+// notMinted halts the run where no credential could be made for it: no other upload fares better.
+func notMinted(err error) error {
+	var re *registry.Error
+	told := problem.All(err)
+	if len(told) == 0 || told[0].Kind == problem.Failed || errors.As(err, &re) && re.Retryable() {
+		return err
+	}
+	return converge.Halt(*told[0])
+}
+
 // publish uploads one crate to one registry unless its index has it already.
 func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outcome, error) {
 	reg, name := step.Args["registry"], step.Args["crate"]
@@ -303,11 +334,7 @@ func (x *steps) publish(ctx context.Context, step converge.Step) (converge.Outco
 	if seen, e := x.lookLonger(ctx, reg, *entry, err); e != nil || seen {
 		return converge.DoneBecause("in the index with our checksum, although the answer was: " + err.Error()), e
 	}
-	var re *registry.Error
-	if limit := x.snap.Config.Pace.MaxWait.Std(); errors.As(err, &re) && re.Class == registry.RateLimited && time.Until(re.RetryAt) > limit {
-		return converge.Waiting(fmt.Sprintf("registry %s takes no more uploads until %s", reg, re.RetryAt.UTC().Format(time.RFC3339)), re.RetryAt), nil
-	}
-	return converge.Outcome{}, refused(err, reg, *entry)
+	return x.delayed(x.refused(err, reg, *entry), reg)
 }
 
 // lookHolds is how long what an index showed may stand for looking again right before an upload.
@@ -366,8 +393,11 @@ func (x *steps) awaitIndex(ctx context.Context, reg string, c release.BillCrate,
 }
 
 // refused turns an answer that no retry can mend into something a person can act on.
-func refused(err error, reg string, c release.BillCrate) error {
+func (x *steps) refused(err error, reg string, c release.BillCrate) error {
 	var re *registry.Error
+	if len(problem.All(err)) > 0 {
+		return notMinted(err)
+	}
 	if !errors.As(err, &re) || re.Retryable() {
 		return err
 	}
@@ -375,8 +405,20 @@ func refused(err error, reg string, c release.BillCrate) error {
 		Hint: "mend what it names and run again: what is published stays published and is not uploaded twice"}
 	if re.Class == registry.Denied {
 		p.Hint = fmt.Sprintf("the token for %s may not publish %s: check its scope, whether it expired, and the crate's owners, then run again", reg, c.Name)
+		if r := x.registry(reg); r.Lane(c.Name) == release.LoginTrusted {
+			p.Hint = trustedHint(*r.Login, c.Name)
+		}
 	}
 	return p
+}
+
+// trustedHint says what to register where a crate is not among those that the job may publish.
+func trustedHint(l release.Login, crate string) string {
+	environment := "no environment"
+	if l.Environment != "" {
+		environment = "environment " + l.Environment
+	}
+	return fmt.Sprintf("at https://crates.io/crates/%s/settings, under Trusted Publishing, register repository %s, workflow %s and %s; then run again: what is published stays published", crate, l.Repository, l.Workflow, environment)
 }
 
 func (x *steps) upload(ctx context.Context, reg, file string, c release.BillCrate) (registry.Receipt, error) {

@@ -158,6 +158,7 @@ func (f Contents) Texts(c *release.Checkout) error {
 	for _, file := range files {
 		if file.Name == found.File {
 			c.Findings = append(c.Findings, LintWorkflow(file)...)
+			c.Findings = append(c.Findings, LintIdentity(file, *f.Config)...)
 		}
 	}
 	return nil

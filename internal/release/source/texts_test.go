@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/release"
 )
 
@@ -117,6 +119,34 @@ func TestWorkflows(t *testing.T) {
 	})
 }
 
+// TestIdentity: what a workflow lacks that shall publish without a stored secret.
+func TestIdentity(t *testing.T) {
+	const trigger = "on: {workflow_dispatch: {}}\n"
+	for _, test := range []struct {
+		name, login, text string
+		want              []string
+	}{
+		{"a token", "token", trigger + "permissions: {contents: write}\njobs: {}\n", nil},
+		{"nothing is said", "auto", trigger + "permissions: {contents: write}\njobs: {}\n", nil},
+		{"no permission", "trusted-publishing", trigger + "permissions: {contents: write}\njobs: {release: {steps: []}}\n", []string{"2: no job of the release workflow has `id-token: write`, and crates-io is logged in to by trusted-publishing"}},
+		{"of a job", "trusted-publishing", trigger + "permissions: {}\njobs: {release: {permissions: {contents: write, id-token: write}}}\n", nil},
+		{"of all jobs", "trusted-publishing", trigger + "permissions: write-all\njobs: {}\n", nil},
+		{"an event that crates.io refuses", "trusted-publishing", "on:\n  workflow_dispatch:\n  workflow_run:\n    workflows: [CI]\npermissions: {id-token: write}\njobs: {}\n", []string{"3: crates.io takes no trusted publishing from a run that `workflow_run` starts"}},
+	} {
+		cfg := config.Default()
+		r := cfg.Registries[config.CratesIO]
+		r.Login = test.login
+		cfg.Registries[config.CratesIO] = r
+		var got []string
+		for _, f := range LintIdentity(WorkflowFile{Name: "release.yml", Content: []byte(test.text)}, cfg) {
+			got = append(got, fmt.Sprintf("%d: %s", f.Line, f.Summary))
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
 // TestHostileWorkflows must end soon, whatever a file says.
 func TestHostileWorkflows(t *testing.T) {
 	bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
@@ -124,6 +154,8 @@ func TestHostileWorkflows(t *testing.T) {
 		bomb += fmt.Sprintf("a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 9), ", "))
 	}
 	const head = "on: workflow_dispatch\npermissions: write-all\n"
+	identified := config.Default()
+	identified.Registries[config.CratesIO] = config.Registry{Login: config.LoginTrusted}
 	for name, content := range map[string]string{
 		"aliases of aliases":   head + bomb + "jobs: {a: {if: *a30, steps: *a30}}\n",
 		"the bomb as a step":   head + "x:\n  " + strings.ReplaceAll(strings.TrimSpace(bomb), "\n", "\n  ") + "\njobs: {a: {steps: [{with: {a: *a30}}]}}\n",
@@ -151,7 +183,7 @@ func TestHostileWorkflows(t *testing.T) {
 		go func() {
 			f := WorkflowFile{Name: "release.yml", Content: []byte(content)}
 			_, found := FindWorkflow([]WorkflowFile{f}, "release.yml")
-			done <- append(found, LintWorkflow(f)...)
+			done <- append(append(found, LintWorkflow(f)...), LintIdentity(f, identified)...)
 		}()
 		began := time.Now()
 		select {
