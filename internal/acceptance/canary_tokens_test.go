@@ -82,7 +82,7 @@ func TestNoTokenLeaksFromCare(t *testing.T) {
 		for service, sent := range x.sent {
 			own := map[string]string{"github": "github keeper", "feed": "feed refused"}[service]
 			if !strings.Contains(own, name) {
-				watch{name: tokens[name]}.clean(t, "what "+service+" was sent", sent)
+				watch{outside.Watch{name: tokens.Watch[name]}}.clean(t, "what "+service+" was sent", sent)
 			}
 		}
 	}
