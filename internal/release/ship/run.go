@@ -90,7 +90,7 @@ const parallel = 16
 // and may overlap. A registry's lane has no pace of its own: the registry says when its limit is reached and until
 // when, and the engine then keeps the whole lane still until that instant.
 func lanes(s release.Snapshot) map[string]converge.Lane {
-	out := map[string]converge.Lane{release.LaneForge: {Limit: 1}, release.LaneUpload: {Limit: 8}}
+	out := map[string]converge.Lane{release.LaneForge: {Limit: 1}, release.LaneUpload: {Limit: 4}}
 	for _, r := range s.Registries {
 		for _, lane := range []string{release.RegistryLane(r.Name), release.TrustedLane(r.Name)} {
 			out[lane] = converge.Lane{Limit: max(1, s.Config.Pace.Uploads)}
