@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -339,7 +340,7 @@ func (r *Repository) judge(c *release.Checkout) {
 			w.OwnSiblings = append(w.OwnSiblings, name)
 		}
 	}
-	add(c, "manifest-lint", cargo.Lint(w, w.Registries))
+	add(c, "manifest-lint", cargo.Lint(w, r.indexes()))
 	add(c, "manifest-lint", twoAddresses(w.Registries, r.config.Registries))
 	add(c, "lock-current", w.LockFindings())
 }
@@ -467,7 +468,31 @@ func (r *Repository) Package(ctx context.Context, order observe.PackageOrder) (*
 	}
 	req := pack.Request{Source: r.clone, Crates: order.Crates, Registry: order.Registry.Name, Indexes: indexes, Stands: stands, Own: r.config.Registries[order.Registry.Name].OwnSiblings,
 		Locked: mode(p.Locked), Verify: mode(p.Verify), Features: p.Features, AllFeatures: p.AllFeatures, NoDefaultFeatures: p.NoDefaultFeatures, Out: order.Out, Progress: order.Progress}
-	return pack.All(ctx, r.zone, req)
+	public, rest := r.workspace.Shared(req.Registry, req.Crates)
+	if req.Own || len(public) == 0 {
+		return pack.All(ctx, r.zone, req)
+	}
+	// What finds its siblings on crates.io is the same file for both registries, and cargo can only make it for that one.
+	req.Crates, req.Registry = public, cargo.CratesIO
+	made, err := pack.All(ctx, r.zone, req)
+	if err != nil || len(rest) == 0 {
+		return made, err
+	}
+	req.Crates, req.Registry, req.Out = rest, order.Registry.Name, filepath.Join(order.Out, "rest")
+	if err := os.MkdirAll(req.Out, 0o755); err != nil {
+		return nil, fmt.Errorf("make a folder for crates: %w", err)
+	}
+	more, err := pack.All(ctx, r.zone, req)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range more.Crates {
+		if !slices.Contains(public, c.Name) {
+			made.Crates = append(made.Crates, c)
+		}
+	}
+	made.LockMade = made.LockMade || more.LockMade
+	return made, nil
 }
 
 func mode(on bool) pack.Mode {
