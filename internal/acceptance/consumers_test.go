@@ -63,6 +63,26 @@ func TestOwnSiblingsNeedNoOther(t *testing.T) {
 	}
 }
 
+// TestSharedSiblings releases the same workspace without packages of the feed's own: both registries get the same bytes, and
+// consumers of the feed find siblings on crates.io.
+func TestSharedSiblings(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "own-siblings")
+	if err := os.CopyFS(folder, os.DirFS(filepath.Join(workspaces, "own-siblings"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "tagboat.toml"), []byte("[registries.feed]\ntoken_env = \"FEED_TOKEN\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := stageFolder(t, folder)
+	reports := rehearse(t, s)
+	for _, c := range reports[0].Bill.Crates {
+		if len(c.Registries) != 2 {
+			t.Errorf("%s %s is for %d registries", c.Name, c.SHA256, len(c.Registries))
+		}
+	}
+	consume(t, s, "feed", s.Feeds[registry.CratesIO].URL, reports)
+}
+
 // consume builds a crate that needs everything that went to one registry. Crates of crates.io are reached by source
 // replacement, at the address public, those of another registry by its address and a token.
 func consume(t *testing.T, s *rehearsal.Stage, name, public string, reports []*release.Report) {
