@@ -20,7 +20,7 @@ import (
 
 // consumed are the samples whose crates other people could use; the build scripts of the hostile ones are for the build
 // zone alone.
-var consumed = []string{"cloud", "hostile-names", "hyperlight", "kitchen-sink", "mshv", "two-registries"}
+var consumed = []string{"cloud", "hostile-names", "hyperlight", "kitchen-sink", "mshv", "own-siblings", "two-registries"}
 
 // Every sample that can be published is named here or tested as hostile.
 func TestEverySampleIsReleased(t *testing.T) {
@@ -44,20 +44,53 @@ func TestConsumersBuild(t *testing.T) {
 			s := stageSample(t, name)
 			reports := rehearse(t, s)
 			for feed := range s.Feeds {
-				consume(t, s, feed, reports)
+				consume(t, s, feed, s.Feeds[registry.CratesIO].URL, reports)
 			}
 		})
 	}
 }
 
+// TestOwnSiblingsNeedNoOther builds from a feed whose packages name itself for their siblings, on a machine that reaches no
+// crates.io.
+func TestOwnSiblingsNeedNoOther(t *testing.T) {
+	s := stageSample(t, "own-siblings")
+	reports := rehearse(t, s)
+	consume(t, s, "feed", "http://127.0.0.1:1/index/", reports)
+	for _, c := range reports[0].Bill.Crates {
+		if c.Name == "quay-client" && len(c.Registries) != 1 {
+			t.Errorf("quay-client has the same bytes in %d registries", len(c.Registries))
+		}
+	}
+}
+
+// TestSharedSiblings releases the same workspace without packages of the feed's own: both registries get the same bytes, and
+// consumers of the feed find siblings on crates.io.
+func TestSharedSiblings(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "own-siblings")
+	if err := os.CopyFS(folder, os.DirFS(filepath.Join(workspaces, "own-siblings"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "tagboat.toml"), []byte("[registries.feed]\ntoken_env = \"FEED_TOKEN\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := stageFolder(t, folder)
+	reports := rehearse(t, s)
+	for _, c := range reports[0].Bill.Crates {
+		if len(c.Registries) != 2 {
+			t.Errorf("%s %s is for %d registries", c.Name, c.SHA256, len(c.Registries))
+		}
+	}
+	consume(t, s, "feed", s.Feeds[registry.CratesIO].URL, reports)
+}
+
 // consume builds a crate that needs everything that went to one registry. Crates of crates.io are reached by source
-// replacement, those of another registry by its address and a token.
-func consume(t *testing.T, s *rehearsal.Stage, name string, reports []*release.Report) {
+// replacement, at the address public, those of another registry by its address and a token.
+func consume(t *testing.T, s *rehearsal.Stage, name, public string, reports []*release.Report) {
 	t.Helper()
 	var needs []string
 	for _, r := range reports {
 		for _, c := range r.Bill.Crates {
-			if r.Bill.Bound(c.Name, name) == nil {
+			if bound := r.Bill.Bound(c.Name, name); bound == nil || bound.SHA256 != c.SHA256 {
 				continue
 			}
 			from := ""
@@ -76,7 +109,7 @@ func consume(t *testing.T, s *rehearsal.Stage, name string, reports []*release.R
 	files := map[string]string{
 		"Cargo.toml":         "[package]\nname = \"consumer\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[workspace]\n\n[dependencies]\n" + strings.Join(needs, ""),
 		"src/lib.rs":         "",
-		".cargo/config.toml": "[source.crates-io]\nreplace-with = \"twin\"\n\n[source.twin]\nregistry = \"sparse+" + s.Feeds[registry.CratesIO].URL + "\"\n",
+		".cargo/config.toml": "[source.crates-io]\nreplace-with = \"twin\"\n\n[source.twin]\nregistry = \"sparse+" + public + "\"\n",
 	}
 	for file, text := range files {
 		path := filepath.Join(dir, filepath.FromSlash(file))

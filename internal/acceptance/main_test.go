@@ -53,9 +53,14 @@ const workspaces = "../../testdata/workspaces"
 // stageSample makes a rehearsal's world for a sample.
 func stageSample(t *testing.T, name string, faults ...fault.Spec) *rehearsal.Stage {
 	t.Helper()
+	return stageFolder(t, filepath.Join(workspaces, name), faults...)
+}
+
+func stageFolder(t *testing.T, folder string, faults ...fault.Spec) *rehearsal.Stage {
+	t.Helper()
 	dir := t.TempDir()
-	repo := filepath.Join(dir, name)
-	if err := sample.Stage(t.Context(), filepath.Join(workspaces, name), repo); err != nil {
+	repo := filepath.Join(dir, filepath.Base(folder))
+	if err := sample.Stage(t.Context(), folder, repo); err != nil {
 		t.Fatal(err)
 	}
 	world := filepath.Join(dir, "world")

@@ -41,6 +41,45 @@ func (w *Workspace) PublishRegistries() []string {
 	return slices.Compact(out)
 }
 
+// Shared splits crates that go to a registry, where some of them find siblings on crates.io although these are in that
+// registry, too. public are those that go to crates.io as well; rest is what must be packaged for the registry, with those of
+// public that others may need of it. Both are nil where no crate does so.
+func (w *Workspace) Shared(registry string, crates []string) (public, rest []string) {
+	stray := false
+	for _, name := range crates {
+		p, ok := w.Member(name)
+		if !ok || registry == CratesIO || !slices.Contains(w.destinations(p), CratesIO) {
+			rest = append(rest, name)
+			continue
+		}
+		public = append(public, name)
+		if w.straysFrom(p, registry) {
+			stray = true
+		} else {
+			rest = append(rest, name)
+		}
+	}
+	if !stray {
+		return nil, nil
+	}
+	if !slices.ContainsFunc(rest, func(name string) bool { return !slices.Contains(public, name) }) {
+		rest = nil
+	}
+	return public, rest
+}
+
+// straysFrom reports whether consumers of p in a registry find one of its siblings on crates.io that is in the registry, too.
+func (w *Workspace) straysFrom(p Package, registry string) bool {
+	return slices.ContainsFunc(p.Dependencies, func(d Dependency) bool {
+		s, ok := w.sibling(d)
+		if !ok || s.Name == p.Name || d.Path == "" || !d.HasVersion || d.Registry != "" {
+			return false
+		}
+		there := w.destinations(s)
+		return slices.Contains(there, registry) && slices.Contains(there, CratesIO)
+	})
+}
+
 // destinations returns the registries that p goes to.
 func (w *Workspace) destinations(p Package) []string {
 	switch {

@@ -166,18 +166,8 @@ func (l *linter) owned(p Package, there []string, d Dependency) bool {
 // registry as well.
 func (l *linter) shared(p Package, to []string) {
 	for _, r := range to {
-		if r == CratesIO || slices.Contains(l.w.OwnSiblings, r) || slices.Contains(l.abroad[r], p.Name) {
-			continue
-		}
-		for _, d := range p.Dependencies {
-			s, ok := l.w.sibling(d)
-			if !ok || s.Name == p.Name || d.Path == "" || !d.HasVersion || d.Registry != "" {
-				continue
-			}
-			if there := l.w.destinations(s); slices.Contains(there, r) && slices.Contains(there, CratesIO) {
-				l.abroad[r] = append(l.abroad[r], p.Name)
-				break
-			}
+		if r != CratesIO && !slices.Contains(l.w.OwnSiblings, r) && l.w.straysFrom(p, r) {
+			l.abroad[r] = append(l.abroad[r], p.Name)
 		}
 	}
 }

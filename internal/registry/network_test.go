@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ type network struct {
 	hosts map[string]string // host:port -> address on loopback
 	proxy *httptest.Server
 
-	mu      sync.Mutex
+	mu      sync.Mutex    // guards hosts, too
 	opened  []string      // what the proxy was asked for
 	headers []http.Header // of those requests
 }
@@ -92,6 +93,8 @@ func (n *network) serve(host, port string, h http.Handler) {
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	n.t.Cleanup(s.Close)
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.hosts[host+":"+port] = s.Listener.Addr().String()
 }
 
@@ -99,9 +102,10 @@ func (n *network) serve(host, port string, h http.Handler) {
 func (n *network) connect(w http.ResponseWriter, r *http.Request) {
 	n.mu.Lock()
 	n.opened, n.headers = append(n.opened, r.Method+" "+r.Host), append(n.headers, r.Header.Clone())
+	address, known := n.hosts[r.Host]
 	n.mu.Unlock()
 	user, password, _ := (&http.Request{Header: http.Header{"Authorization": r.Header["Proxy-Authorization"]}}).BasicAuth()
-	switch address, known := n.hosts[r.Host]; {
+	switch {
 	case r.Method != http.MethodConnect:
 		http.Error(w, "this proxy takes CONNECT", http.StatusMethodNotAllowed)
 	case user != "builder" || password != "pr0xy-pass":
@@ -309,12 +313,12 @@ func TestRedirectsOverTLS(t *testing.T) {
 		"http://feed.test/config.json":              "redirected from https to http://feed.test",
 		"https://u:p@other.test/config.json?token=": "",
 	} {
-		uploads := 0
+		var uploads atomic.Int32
 		n.serve("feed.test", "443", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			http.SetCookie(w, &http.Cookie{Name: "session", Value: networkToken})
 			switch {
 			case r.Method == http.MethodPut:
-				uploads++
+				uploads.Add(1)
 				http.Redirect(w, r, to, http.StatusTemporaryRedirect)
 			case r.Header.Get("Authorization") == "":
 				w.WriteHeader(http.StatusUnauthorized)
@@ -325,14 +329,16 @@ func TestRedirectsOverTLS(t *testing.T) {
 		v := n.visit("sparse+https://feed.test/index/", "HTTPS_PROXY=http://builder:pr0xy-pass@"+n.proxy.Listener.Addr().String(), "SSL_CERT_FILE="+n.file)
 		if want == "" {
 			want = "redirected to"
-			if uploads != 1 {
-				t.Errorf("%s: %d uploads", to, uploads)
+			if n := uploads.Load(); n != 1 {
+				t.Errorf("%s: %d uploads", to, n)
 			}
 		}
 		if !strings.Contains(v.Error, want) {
 			t.Errorf("%s: %+v", to, v)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(elsewhere) == 0 {
 		t.Error("no redirect was followed: nothing is shown")
 	}

@@ -78,6 +78,7 @@ type Feed struct {
 	URL   string // sparse index of the twin, without "sparse+"
 	Token secret.Value
 	Twin  *registrytwin.Twin
+	kind  registry.Kind
 }
 
 // Build makes the world and starts its servers. Close stops them; the folder is the caller's.
@@ -238,6 +239,7 @@ func (s *Stage) startFeeds() error {
 		if err != nil {
 			return err
 		}
+		real = real.As(observe.KindOf(s.Release, name, real.Index))
 		listener, url, err := listen()
 		if err != nil {
 			return err
@@ -253,11 +255,12 @@ func (s *Stage) startFeeds() error {
 		case registry.KindCratesIO:
 			c.Manners, c.Buckets = registrytwin.CratesIO, registrytwin.Buckets{}
 			c.Upstream = registrytwin.Upstream{Folders: downloaded()}
-		case registry.KindAzure:
-			c.Manners = registrytwin.Azure
+		case registry.KindGeneric:
+		default:
+			c.Manners = registrytwin.Manners(real.Kind)
 		}
 		s.trust(name, &c)
-		feed := &Feed{Name: name, Index: real.Index, URL: url + "/index/", Token: token, Twin: registrytwin.New(c)}
+		feed := &Feed{Name: name, kind: real.Kind, Index: real.Index, URL: url + "/index/", Token: token, Twin: registrytwin.New(c)}
 		if c.Trusted != nil {
 			for _, crate := range s.crates(name) {
 				if err := feed.Twin.Reserve(crate); err != nil {
@@ -354,6 +357,7 @@ func (s *Stage) World(ctx context.Context, scratch string) (w observe.World, end
 			return registry.Registry{}, registry.Options{}, fmt.Errorf("its index is nowhere configured")
 		}
 		r, err := registry.New(name, f.Index)
+		r = r.As(f.kind)
 		r.URL = f.URL
 		return r, credentials.Options(name, registry.Options{}), err
 	})

@@ -135,9 +135,29 @@ func Plan(s Style, r release.Report) string {
 			writeWrapped(&b, "  ", "    ", plain.Clean(line), s.Columns())
 		}
 	}
+	writeAccess(&b, s, r)
 	writeForecast(&b, s, r)
 	writeFindings(&b, s, r)
 	return plain.Tidy(b.String())
+}
+
+// writeAccess says where the token of each registry comes from and what could be found out about it.
+func writeAccess(b *strings.Builder, s Style, r release.Report) {
+	var rows [][]string
+	for _, reg := range r.Registries {
+		a := reg.Access
+		if a.Variable == "" || a.NoToken {
+			continue
+		}
+		says := strings.Join(a.Notes, "; ")
+		if !a.Expires.IsZero() {
+			says += "; good until " + moment(a.Expires)
+		}
+		rows = append(rows, []string{"  " + plain.Clean(reg.Name), "token from " + plain.Clean(a.Variable), plain.Clean(says)})
+	}
+	if len(rows) > 0 {
+		b.WriteString("\n" + s.Paint(plain.Bold, "Registries") + "\n" + strings.Join(plain.Table(rows), "\n") + "\n")
+	}
 }
 
 func writeTitle(b *strings.Builder, s Style, r release.Report) {

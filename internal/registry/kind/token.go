@@ -49,6 +49,9 @@ func (k Kind) Authorize(raw string) (value secret.Value, warnings []string, err 
 	if err != nil {
 		return secret.Value{}, nil, err
 	}
+	if owner := k.foreign(Innermost(clean).Reveal()); owner != "" {
+		return secret.Value{}, nil, fmt.Errorf("the token is one for %s, and is sent to nobody else", owner)
+	}
 	if warning != "" {
 		warnings = append(warnings, warning)
 	}
@@ -57,6 +60,23 @@ func (k Kind) Authorize(raw string) (value secret.Value, warnings []string, err 
 		return secret.Value{}, nil, err
 	}
 	return secret.New(text), append(warnings, more...), nil
+}
+
+// foreign names the service that a token is for, where its beginning tells and it is not k.
+// https://github.blog/engineering/behind-githubs-new-authentication-token-formats/
+func (k Kind) foreign(token string) string {
+	for _, x := range []struct {
+		prefix, owner string
+		kind          Kind
+	}{
+		{"ghp_", "GitHub", ""}, {"gho_", "GitHub", ""}, {"ghu_", "GitHub", ""}, {"ghs_", "GitHub", ""}, {"ghr_", "GitHub", ""}, {"github_pat_", "GitHub", ""},
+		{"cio_tp_", "crates.io", CratesIO},
+	} {
+		if strings.HasPrefix(token, x.prefix) && k != x.kind {
+			return x.owner
+		}
+	}
+	return ""
 }
 
 func cleaned(raw string) (secret.Value, []string, error) {

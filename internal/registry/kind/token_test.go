@@ -75,6 +75,7 @@ func TestAuthorize(t *testing.T) {
 		{Generic, "Basic not-base64", "Basic not-base64", ""},
 		{Generic, wrapped(longPAT), "Basic " + b64("PAT:"+longPAT), mended},
 		{Generic, longPAT, longPAT, ""},
+		{Generic, "ghp_0123456789", "ghp_0123456789", ""}, // its software may take them
 		{"unheard-of", "raw", "raw", ""},
 	} {
 		v, warnings, err := c.kind.Authorize(c.raw)
@@ -107,6 +108,10 @@ func TestAuthorizeRefuses(t *testing.T) {
 		{CratesIO, "cio1\ncio2", "byte 5 of 9"},
 		{Azure, "pät", "byte 2 of 4"},
 		{Generic, "a\x00b", "byte 2 of 3"},
+		{Azure, "ghp_0123456789", "is one for GitHub"},
+		{Azure, "Basic " + b64("PAT:github_pat_0123456789"), "is one for GitHub"},
+		{CratesIO, "Bearer ghs_0123456789", "is one for GitHub"},
+		{Gitea, "cio_tp_0123456789", "is one for crates.io"},
 	} {
 		v, warnings, err := c.kind.Authorize(c.raw)
 		if c.want == "" {

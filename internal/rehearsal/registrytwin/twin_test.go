@@ -223,6 +223,23 @@ func TestCredentials(t *testing.T) {
 		"azure, bearer":        {Azure, "Bearer good", 200, ""},
 		"azure, expired":       {Azure, "Bearer old", 401, "TF400813"},
 		"azure, read-only":     {Azure, "Bearer reader", 403, "AddPackage"},
+		"gitea, bare":          {Gitea, "good", 401, "Unauthorized\n"},
+		"gitea, bearer":        {Gitea, "Bearer good", 200, ""},
+		"gitea, basic":         {Gitea, basic("PAT:good"), 200, ""},
+		"gitea, read-only":     {Gitea, "Bearer reader", 401, "reqPackageAccess\n"},
+		"kellnr, none":         {Kellnr, "", 401, ""},
+		"kellnr, unknown":      {Kellnr, "bad", 403, ""},
+		"kellnr, bare":         {Kellnr, "good", 200, ""},
+		"kellnr, read-only":    {Kellnr, "reader", 400, `{"errors":[{"detail":"ERROR: Read-only users cannot modify the registry"}]}`},
+		"artifactory, bare":    {Artifactory, "good", 401, `{"errors":[{"message":"Bad Credentials","status":401}]}`},
+		"artifactory, bearer":  {Artifactory, "Bearer good", 200, ""},
+		"artifactory, reader":  {Artifactory, "Bearer reader", 403, "Not enough permissions"},
+		"cloudsmith, bare":     {Cloudsmith, "good", 200, ""},
+		"cloudsmith, token":    {Cloudsmith, "Token good", 200, ""},
+		"cloudsmith, unknown":  {Cloudsmith, "bad", 401, `{"detail":"Invalid token."}`},
+		"codeartifact, bare":   {CodeArtifact, "good", 200, ""},
+		"codeartifact, basic":  {CodeArtifact, basic("aws:good"), 401, "UnauthorizedException"},
+		"codeartifact, reader": {CodeArtifact, "reader", 403, "AccessDeniedException"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -235,7 +252,7 @@ func TestCredentials(t *testing.T) {
 				if a.status != test.status || !strings.Contains(a.body, test.body) {
 					t.Errorf("got %d %s\nwant %d %s", a.status, a.body, test.status, test.body)
 				}
-				if challenge := a.header.Get("WWW-Authenticate"); (a.status == 401 && test.manners != CratesIO) != (challenge != "") {
+				if challenge := a.header.Get("WWW-Authenticate"); (a.status == 401 && test.manners.challenge() != "") != (challenge != "") {
 					t.Errorf("the challenge is %q", challenge)
 				}
 			})
@@ -292,6 +309,35 @@ func TestLenient(t *testing.T) {
 		a := azure.publish(t, "Bearer good", pack(t, "core", "1.0.0", ""))
 		if a.status != want || want == 409 && !strings.Contains(a.body, "already contains file 'core-1.0.0.crate' in package 'core 1.0.0'.") {
 			t.Errorf("azure: got %+v, want %d", a, want)
+		}
+	}
+}
+
+// TestTaken refuses a version that is there in the words of each registry, and only where it can never be used again after
+// it was deleted.
+func TestTaken(t *testing.T) {
+	for manners, want := range map[Manners]string{
+		CratesIO: "400 crate version `1.0.0` is already uploaded", Lenient: "409 package version already exists", Azure: "409 already contains file", Gitea: "409 package version already exists",
+		Kellnr: "400 Crate with version already exists: core-1.0.0", Artifactory: "403 Not enough permissions to delete/overwrite", Cloudsmith: "422 could not be created", CodeArtifact: "409 ConflictException",
+	} {
+		g := newRegistry(t, Config{Manners: manners, Name: "feed"})
+		put := func() answer { return g.publish(t, "Bearer good", pack(t, "core", "1.0.0", complete)) }
+		status, says, _ := strings.Cut(want, " ")
+		if a := put(); a.status != 200 {
+			t.Fatalf("%s: %+v", manners, a)
+		}
+		if a := put(); itoa(a.status) != status || !strings.Contains(a.body, says) {
+			t.Errorf("%s: got %d %s, want %s", manners, a.status, a.body, want)
+		}
+		if !g.Delete("core", "1.0.0") || g.Delete("core", "1.0.0") {
+			t.Errorf("%s: the version was not there, or twice", manners)
+		}
+		if a := g.get(t, "/index/co/re/core"); strings.Contains(a.body, "1.0.0") {
+			t.Errorf("%s: the index shows a deleted version: %s", manners, a.body)
+		}
+		again := put()
+		if reserved := manners == CratesIO || manners == Azure; reserved != (itoa(again.status) == status) || !reserved && again.status != 200 {
+			t.Errorf("%s: after deletion %d %s", manners, again.status, again.body)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -98,9 +99,23 @@ func (f Contents) judge(c *release.Checkout) {
 			w.OwnSiblings = append(w.OwnSiblings, name)
 		}
 	}
-	add(c, "manifest-lint", cargo.Lint(w, w.Registries))
+	add(c, "manifest-lint", cargo.Lint(w, indexes(w, *f.Config)))
 	add(c, "manifest-lint", twoAddresses(w.Registries, f.Config.Registries))
 	add(c, "lock-current", w.LockFindings())
+}
+
+// indexes are the registries by alias, as cargo must find them.
+func indexes(w *cargo.Workspace, cfg config.Config) map[string]string {
+	out := maps.Clone(w.Registries)
+	if out == nil {
+		out = map[string]string{}
+	}
+	for alias, c := range cfg.Registries {
+		if alias != cargo.CratesIO && c.Index != "" {
+			out[alias] = c.Index
+		}
+	}
+	return out
 }
 
 // twoAddresses finds registries that cargo's configuration and tagboat.toml place at different indexes: the packaged

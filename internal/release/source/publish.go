@@ -46,7 +46,7 @@ func (r *Repository) Publish(ctx context.Context, order observe.PackageOrder, to
 	}
 	defer os.RemoveAll(home)
 	env := map[string]string{"CARGO_HOME": home}
-	for alias, index := range r.indexes() {
+	for alias, index := range indexes(r.workspace, r.config) {
 		env["CARGO_REGISTRIES_"+envName(alias)+"_INDEX"] = index
 	}
 	argv := []string{"cargo", "publish", "--no-verify", "--registry", order.Registry.Name, "--manifest-path", filepath.Join(sources, filepath.FromSlash(p.Manifest))}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -326,14 +327,38 @@ func (r *Repository) Package(ctx context.Context, order observe.PackageOrder) (*
 		return nil, err
 	}
 	p := r.config.Package
-	indexes := r.indexes()
+	indexes := indexes(r.workspace, r.config)
 	stands, err := r.stands(indexes)
 	if err != nil {
 		return nil, err
 	}
 	req := pack.Request{Source: r.clone, Crates: order.Crates, Registry: order.Registry.Name, Indexes: indexes, Stands: stands, Own: r.config.Registries[order.Registry.Name].OwnSiblings,
 		Locked: mode(p.Locked), Verify: mode(p.Verify), Features: p.Features, AllFeatures: p.AllFeatures, NoDefaultFeatures: p.NoDefaultFeatures, Out: order.Out, Progress: order.Progress}
-	return pack.All(ctx, r.zone, req)
+	public, rest := r.workspace.Shared(req.Registry, req.Crates)
+	if req.Own || len(public) == 0 {
+		return pack.All(ctx, r.zone, req)
+	}
+	// What finds its siblings on crates.io is the same file for both registries, and cargo can only make it for that one.
+	req.Crates, req.Registry = public, cargo.CratesIO
+	made, err := pack.All(ctx, r.zone, req)
+	if err != nil || len(rest) == 0 {
+		return made, err
+	}
+	req.Crates, req.Registry, req.Out = rest, order.Registry.Name, filepath.Join(order.Out, "rest")
+	if err := os.MkdirAll(req.Out, 0o755); err != nil {
+		return nil, fmt.Errorf("make a folder for crates: %w", err)
+	}
+	more, err := pack.All(ctx, r.zone, req)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range more.Crates {
+		if !slices.Contains(public, c.Name) {
+			made.Crates = append(made.Crates, c)
+		}
+	}
+	made.LockMade = made.LockMade || more.LockMade
+	return made, nil
 }
 
 func mode(on bool) pack.Mode {
@@ -365,18 +390,4 @@ func (r *Repository) stands(indexes map[string]string) (map[string]string, error
 		}
 	}
 	return out, nil
-}
-
-// indexes are the registries by alias, as cargo must find them.
-func (r *Repository) indexes() map[string]string {
-	out := map[string]string{}
-	for alias, index := range r.workspace.Registries {
-		out[alias] = index
-	}
-	for alias, c := range r.config.Registries {
-		if alias != cargo.CratesIO && c.Index != "" {
-			out[alias] = c.Index
-		}
-	}
-	return out
 }

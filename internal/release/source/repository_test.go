@@ -372,7 +372,7 @@ func TestPackageAndPublish(t *testing.T) {
 		t.Error("a gate that failed was passed")
 	}
 	r.Stands = map[string]string{index: server.URL + "/index/"}
-	if got, err := r.stands(r.indexes()); err != nil || got[index] != index {
+	if got, err := r.stands(indexes(r.workspace, r.config)); err != nil || got[index] != index {
 		t.Errorf("stands %v, %v", got, err)
 	}
 }

@@ -1,0 +1,4 @@
+//! What quays have in common.
+
+/// The length of a quay in metres.
+pub const LENGTH: u32 = 120;
