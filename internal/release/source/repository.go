@@ -19,6 +19,7 @@ import (
 	"github.com/tagboat/tagboat/internal/cargo"
 	"github.com/tagboat/tagboat/internal/cargo/pack"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
+	"github.com/tagboat/tagboat/internal/changelog"
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
@@ -391,7 +392,7 @@ func (r *Repository) readTexts(c *release.Checkout) error {
 	}
 	if text, err := root.ReadFile(filepath.FromSlash(path.Clean(name))); err == nil {
 		c.Changelog = release.Changelog{Path: name}
-		c.Changelog.Section, c.Changelog.Found = ChangelogSection(string(text), c.Tag.Version, r.config.Tags.TwoPart)
+		c.Changelog.Section, c.Changelog.Found = changelog.Section(string(text), c.Tag.Version, r.config.Tags.TwoPart)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return unreadableFile("the changelog", name, err)
 	}
