@@ -26,9 +26,11 @@ var adapters = []string{"internal/cargo/...", "internal/registry/...", "internal
 var rooms = []room{
 	{"cmd/tagboat", []string{"internal/action", "internal/cli", "internal/cargo/zone"}, "main only starts an edge, or becomes a child of the build zone"},
 	{"internal/action", join(leaves, []string{"internal/cli", "internal/release", "internal/render/...", "internal/forge", "internal/notice"}), "a step chooses a command line and tells what its report says"},
-	{"internal/cli", join(leaves, adapters, []string{"internal/release/...", "internal/rehearsal/...", "internal/render/...", "internal/converge", "internal/care", "internal/cli/custody"}), "an edge wires; no other edge is below it"},
+	{"internal/cli/prepare", join(leaves, adapters, []string{"internal/bump/...", "internal/release/...", "internal/render/...", "internal/converge"}), "a part of the command line, about what comes before a tag"},
+	{"internal/cli", join(leaves, adapters, []string{"internal/release/...", "internal/rehearsal/...", "internal/render/...", "internal/converge", "internal/care", "internal/cli/custody", "internal/cli/prepare"}), "an edge wires; no other edge is below it"},
 	{"internal/cli/custody", join(leaves, []string{"internal/care", "internal/notice", "internal/forge", "internal/registry/...", "internal/release", "internal/render/..."}), "a part of the command line, about tokens alone"},
 	{"internal/render/plain", nil, "text of unknown origin is made safe without knowing whose it is"},
+	{"internal/render/bumped", []string{"internal/render", "internal/render/plain", "internal/release"}, "sentences are made from data alone"},
 	{"internal/render/...", []string{"internal/render/plain", "internal/release", "internal/converge", "internal/config", "internal/problem"}, "sentences are made from data alone"},
 	{"internal/release", []string{"internal/converge", "internal/config", "internal/problem", "internal/secret", "internal/semver"}, "a plan is made from data alone"},
 	{"internal/release/reltest", join(leaves, adapters, []string{"internal/release/...", "internal/rehearsal/...", "internal/converge"}), "for tests"},
@@ -39,6 +41,8 @@ var rooms = []room{
 	{"internal/release/...", join(leaves, adapters, []string{"internal/release/...", "internal/converge"}), "a line of business uses adapters and knows no edge"},
 	{"internal/care", join(leaves, []string{"internal/forge", "internal/registry", "internal/release", "internal/notice"}), "a token is watched and renewed, whatever is released with it"},
 	{"internal/notice", []string{"internal/forge"}, "one text is kept current, whatever it says"},
+	{"internal/bump", join(leaves, []string{"internal/release"}), "what a bump changes is decided from data alone; tags and branches are those of a release"},
+	{"internal/bump/...", join(leaves, adapters, []string{"internal/bump/...", "internal/converge"}), "a line of business uses adapters and knows no edge"},
 	{"internal/converge", []string{"internal/problem"}, "the engine knows nothing of releases"},
 	{"internal/cargo/...", []string{"internal/cargo/...", "internal/git", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},
 	{"internal/registry/...", []string{"internal/registry/...", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},
@@ -133,6 +137,7 @@ func TestImportRules(t *testing.T) {
 		{"internal/release/ship", "internal/git", "internal/git"},
 		{"internal/rehearsal/githubtwin", "internal/forge", "internal/forge"},
 		{"internal/config", "net/http", ""},
+		{"internal/bump", "internal/forge", "internal/forge"},
 	} {
 		r, ok := roomOf(c.dir)
 		if got := wrong(r, []string{c.imports}); !ok || got != c.want {
@@ -189,7 +194,7 @@ func TestImportPlaces(t *testing.T) {
 }
 
 // pure are the packages whose result depends on nothing but their arguments.
-var pure = []string{"internal/release", "internal/changelog", "internal/render/...", "internal/semver", "internal/problem"}
+var pure = []string{"internal/release", "internal/bump", "internal/changelog", "internal/render/...", "internal/semver", "internal/problem"}
 
 // TestPure holds that plans and prose come from data: no file, no network, no clock, no adapter, not by a detour either.
 func TestPure(t *testing.T) {
