@@ -17,7 +17,10 @@ import (
 
 	"github.com/tagboat/tagboat/internal/cli/access"
 	"github.com/tagboat/tagboat/internal/cli/manual"
+	"github.com/tagboat/tagboat/internal/cli/prepare"
 	"github.com/tagboat/tagboat/internal/cli/screen"
+	"github.com/tagboat/tagboat/internal/forge"
+	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/render"
@@ -132,7 +135,33 @@ Then let it look at the real world without writing anything:
 	flags.StringVarP(&a.dir, "directory", "C", ".", "the repository")
 	root.AddCommand(a.rehearseCommand(), a.planCommand(), a.checkCommand(), a.packageCommand(), a.releaseCommand(), a.verifyCommand(), a.rollingCommand(), a.reconcileCommand(), a.tokenCommand(), a.configCommand())
 	root.AddCommand(access.Commands(a.desk, &a.code)...)
+	root.AddCommand(a.prepare().Commands()...)
 	return root
+}
+
+// prepare is what the commands for the time before a tag need of this one.
+func (a *app) prepare() *prepare.Edge {
+	return &prepare.Edge{
+		Env: a.env, Dir: func() string { return a.dir }, Say: a.say, Token: a.githubToken, Show: a.show, Finish: a.finish, Print: a.print,
+		NotRepository: func(err error) error { return notRepository(err, a.dir) },
+		Forge: func(ctx context.Context, repo *git.Repo, repository, apiURL string) (*forge.Client, error) {
+			return a.forge(ctx, repo, target{repository: repository, apiURL: apiURL})
+		},
+	}
+}
+
+// print prints a report in words of its own.
+func (a *app) print(r *release.Report, text func(render.Style) string) error {
+	a.code = r.ExitCode()
+	out := a.streams.Out
+	if a.json {
+		if err := render.JSON(out, r); err != nil {
+			return err
+		}
+		out = a.streams.Err
+	}
+	_, err := fmt.Fprint(out, text(a.style(out)))
+	return err
 }
 
 func version() string {

@@ -330,6 +330,30 @@ var worldCommands = map[string]struct {
 		}
 		return os.WriteFile(ts.MkAbs(a[1]), []byte(strings.Join(s.world.GitHub.Comments(number), "\n=====\n")), 0o644)
 	}},
+	// pulls NUMBER FILE: what a pull request says, into a file
+	"pulls": {2, func(_ context.Context, ts *testscript.TestScript, s *state, a []string) error {
+		number, err := strconv.Atoi(a[0])
+		if err != nil {
+			return err
+		}
+		title, body, base, open := s.world.GitHub.Pull(number)
+		return os.WriteFile(ts.MkAbs(a[1]), []byte(fmt.Sprintf("title %s\nbase %s %s\n%s", title, base, open, body)), 0o644)
+	}},
+	// offer TITLE HEAD BASE: a pull request by somebody else
+	"offer": {3, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		s.world.GitHub.OpenPull(a[0], a[1], a[2])
+		return nil
+	}},
+	// merge NUMBER: a pull request
+	"merge": {1, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		number, err := strconv.Atoi(a[0])
+		if err == nil {
+			_, err = s.world.GitHub.MergePull(ctx, number)
+		}
+		return err
+	}},
+	// mark: what is there now counts as the script's own change
+	"mark": {0, func(context.Context, *testscript.TestScript, *state, []string) error { return nil }},
 	// publish REGISTRY CRATE VERSION: bytes that are not the workspace's
 	"publish": {3, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
 		return s.world.Publish(ctx, a[0], a[1], a[2], "// somebody else's\n")

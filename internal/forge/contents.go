@@ -216,3 +216,37 @@ func (c *Client) ChangedFiles(ctx context.Context, base, head string) ([]string,
 	}
 	return names, nil
 }
+
+// Commit is a commit as a comparison lists it.
+type Commit struct{ SHA, Message string }
+
+// Ahead returns the commits that head has and base lacks, the oldest first. More than 100 come with ErrTruncated.
+//
+// https://docs.github.com/en/rest/commits/commits#compare-two-commits
+func (c *Client) Ahead(ctx context.Context, base, head string) ([]Commit, error) {
+	op := fmt.Sprintf("compare %s with %s", base, head)
+	var out struct {
+		Total   int `json:"total_commits"`
+		Commits []struct {
+			SHA    string `json:"sha"`
+			Commit struct {
+				Message string `json:"message"`
+			} `json:"commit"`
+		} `json:"commits"`
+	}
+	_, err := c.wire.Do(ctx, wire.Call{
+		Op: op, Method: http.MethodGet, Path: c.wire.Root() + "/compare/" + wire.Segments(base) + "..." + wire.Segments(head),
+		Query: url.Values{"per_page": {"100"}}, Out: &out,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var list []Commit
+	for _, k := range out.Commits {
+		list = append(list, Commit{k.SHA, k.Commit.Message})
+	}
+	if out.Total > len(list) {
+		return list, fmt.Errorf("%s in %s: %d commits: %w", op, c.wire.Slug(), out.Total, ErrTruncated)
+	}
+	return list, nil
+}

@@ -21,8 +21,9 @@ import (
 
 // flaws are those of the description itself.
 var flaws = []string{
-	`parameter "created" in query`,             // takes the date syntax of the search, as its text says; is declared as one time
-	`/source/language: property "language" is`, // the example of a repository lacks what its schema requires
+	`parameter "created" in query`,                // takes the date syntax of the search, as its text says; is declared as one time
+	`/requested_teams/0/type: property "type" is`, // the same of the example of a pull request
+	`/source/language: property "language" is`,    // the example of a repository lacks what its schema requires
 }
 
 // Every request must be one that GitHub describes, and every example that GitHub gives must be read.
@@ -126,6 +127,30 @@ func TestAgainstDescription(t *testing.T) {
 		{"issues", func(ctx context.Context) (any, any, error) {
 			list, err := c.OpenIssues(ctx, "release-blocker")
 			return len(list), 0, err // the example is a pull request
+		}},
+		{"pull request", func(ctx context.Context) (any, any, error) {
+			p, err := c.Pull(ctx, 1347)
+			return p.Number, 1347, err
+		}},
+		{"pull requests", func(ctx context.Context) (any, any, error) {
+			list, err := c.Pulls(ctx, "new-topic", "master")
+			return len(list) == 1 && list[0].Open, true, err
+		}},
+		{"open a pull request", func(ctx context.Context) (any, any, error) {
+			p, err := c.CreatePull(ctx, forge.PullRequest{Title: "t", Body: "b", Head: "bump/v1", Base: "main"})
+			return p.Number, 1347, err
+		}},
+		{"update a pull request", func(ctx context.Context) (any, any, error) {
+			p, err := c.UpdatePull(ctx, 1347, forge.PullRequest{Title: "t", Body: "b"})
+			return p.Number, 1347, err
+		}},
+		{"ahead", func(ctx context.Context) (any, any, error) {
+			list, err := c.Ahead(ctx, "main", "release/v1")
+			return len(list) == 1 && list[0].Message != "", true, err
+		}},
+		{"annotate", func(ctx context.Context) (any, any, error) {
+			_, err := c.Annotate(ctx, forge.Annotation{Name: "v1", Message: "One", Commit: sha, Tagger: "Ada", Email: "ada@example.invalid", At: time.Unix(1, 0)})
+			return nil, nil, err
 		}},
 		{"releases", func(ctx context.Context) (any, any, error) {
 			list, err := c.FindRelease(ctx, "v1.0.0")

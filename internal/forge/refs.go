@@ -137,6 +137,32 @@ func (c *Client) CreateTag(ctx context.Context, name, sha string) error {
 	return c.createRef(ctx, "create tag "+name, "tags/"+name, sha)
 }
 
+// Annotation is an annotated tag that is to be made.
+type Annotation struct {
+	Name, Message, Commit string
+	Tagger, Email         string
+	At                    time.Time
+}
+
+// Annotate makes a tag object and returns its hash. No ref points to it yet: that is CreateTag's.
+//
+// https://docs.github.com/en/rest/git/tags#create-a-tag-object
+func (c *Client) Annotate(ctx context.Context, a Annotation) (sha string, err error) {
+	op := "make tag object " + a.Name
+	in := map[string]any{
+		"tag": a.Name, "message": a.Message, "object": a.Commit, "type": "commit",
+		"tagger": map[string]string{"name": a.Tagger, "email": a.Email, "date": a.At.UTC().Format(time.RFC3339)},
+	}
+	var tag github.Tag
+	if _, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodPost, Path: c.wire.Root() + "/git/tags", Body: in, Out: &tag, Create: true}); err != nil {
+		return "", err
+	}
+	if tag.GetSHA() == "" {
+		return "", c.wire.Malformed(op, "tag object without a hash")
+	}
+	return tag.GetSHA(), nil
+}
+
 func (c *Client) createRef(ctx context.Context, op, name, sha string) error {
 	in := map[string]string{"ref": "refs/" + name, "sha": sha}
 	_, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodPost, Path: c.wire.Root() + "/git/refs", Body: in, Create: true})

@@ -3,6 +3,8 @@ package git
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -263,4 +265,29 @@ func (r *Repo) tree(ctx context.Context, commit string, paths ...string) ([]tree
 		}
 	}
 	return treeEntries(out), err
+}
+
+// Diff returns the difference between HEAD and the work tree as a patch, "" where there is none.
+func (r *Repo) Diff(ctx context.Context) (string, error) {
+	return r.git(ctx, "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "HEAD", "--")
+}
+
+// Configured returns a value of the repository's configuration, or of the user's own below home; "" where neither has
+// it. Reading one starts nothing.
+func (r *Repo) Configured(ctx context.Context, key, home string) (string, error) {
+	places := [][]string{{"--local"}}
+	for _, name := range []string{".gitconfig", ".config/git/config"} {
+		if file := filepath.Join(home, name); home != "" {
+			if _, err := os.Stat(file); err == nil {
+				places = append(places, []string{"--file", file})
+			}
+		}
+	}
+	for _, at := range places {
+		out, err := r.git(ctx, slices.Concat([]string{"config"}, at, []string{"--includes", "--get", key})...)
+		if err == nil || exitCode(err) != 1 {
+			return strings.TrimSpace(out), err
+		}
+	}
+	return "", nil
 }

@@ -109,6 +109,13 @@ func (r *Repo) git(ctx context.Context, args ...string) (string, error) {
 	return string(out), err
 }
 
+// Exec runs git for the packages below this one, with further settings, and returns its standard output. Its error is an
+// *Error. Nothing that it is given may come from outside unchecked.
+func (r *Repo) Exec(ctx context.Context, config [][2]string, args ...string) (string, error) {
+	out, err := r.run(ctx, command{args: args, config: config})
+	return string(out), err
+}
+
 func (r *Repo) run(ctx context.Context, c command) ([]byte, error) {
 	c.dir = r.Dir
 	if r.fleeting {

@@ -278,3 +278,14 @@ func signature(id Identity, when time.Time) (string, error) {
 	}
 	return fmt.Sprintf("%s <%s> %d +0000", id.Name, id.Email, when.Unix()), nil
 }
+
+// Unstage makes the index hold those paths as HEAD has them, and leaves the work tree alone.
+func (r *Repo) Unstage(ctx context.Context, paths ...string) error {
+	for _, path := range paths {
+		if err := checkPath(path); err != nil {
+			return err
+		}
+	}
+	_, err := r.git(ctx, append([]string{"reset", "--quiet", "HEAD", "--"}, paths...)...)
+	return err
+}

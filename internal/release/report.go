@@ -16,6 +16,7 @@ const (
 	Started  = "started"  // the release workflow runs and was not followed
 	Planned  = "planned"  // nothing was written
 	Verified = "verified" // the bill of lading holds; tokens need nobody
+	Changed  = "changed"  // what was asked for is there: files, a commit, a tag, a pull request
 	Waiting  = "waiting"
 	Stopped  = "stopped"
 	Failed   = "failed"
@@ -45,6 +46,10 @@ type Report struct {
 	Findings   []Finding       `json:"findings,omitempty"`
 	Warnings   []string        `json:"warnings,omitempty"`
 	Releases   []Report        `json:"releases,omitempty"` // of a command that made several
+	Bumps      []ReportBump    `json:"bumps,omitempty"`    // crates that get another version
+	Edits      []ReportEdit    `json:"edits,omitempty"`    // values that change
+	Files      []string        `json:"files,omitempty"`    // that change, or would
+	Picks      []ReportPick    `json:"picks,omitempty"`    // of a patch, in order
 	Tokens     []ReportToken   `json:"tokens,omitempty"`   // of a command about tokens
 	Notice     *ReportNotice   `json:"notice,omitempty"`   // the issue that says what tokens need
 	Problems   []ReportProblem `json:"problems"`
@@ -59,6 +64,30 @@ type ReportStep struct {
 	Reason    string   `json:"reason"`
 	Attempts  int      `json:"attempts"`
 	ElapsedMS int64    `json:"elapsed_ms"`
+}
+
+// ReportBump is a crate whose version changes.
+type ReportBump struct {
+	Name string `json:"name"`
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// ReportPick is a commit that was to be picked for a patch.
+type ReportPick struct {
+	Commit  string `json:"commit"`
+	Pull    int    `json:"pull,omitempty"` // number of the pull request that it came with
+	Title   string `json:"title"`
+	Skipped string `json:"skipped,omitempty"` // why it was not picked
+}
+
+// ReportEdit is one value of a file that changes. Old is empty for a key that is added.
+type ReportEdit struct {
+	File string `json:"file"`
+	Line int    `json:"line"`
+	Key  string `json:"key"`
+	Old  string `json:"old"`
+	New  string `json:"new"`
 }
 
 // ReportProblem is a problem.Error as data.
@@ -173,7 +202,7 @@ func Problems(err error, step string) []ReportProblem {
 // ExitCode returns the exit code of the run.
 func (r *Report) ExitCode() int {
 	switch r.Outcome {
-	case Released, Started, Planned, Verified:
+	case Released, Started, Planned, Verified, Changed:
 		return problem.ExitDone
 	case Waiting:
 		return problem.ExitWaiting

@@ -28,6 +28,7 @@ type Request struct {
 	Commit    string    `json:"commit,omitempty"`    // what the tag pointed at when the release was asked for; empty: whatever it points at
 	Half      Half      `json:"half"`                //
 	Artifacts []string  `json:"artifacts,omitempty"` // globs of files and folders that become assets, relative to the working directory
+	Propose   bool      `json:"propose,omitempty"`   // the tag is about to be made, on Commit: judge the release of it
 	Detach    bool      `json:"detach,omitempty"`    // do not follow the dispatched workflow to its end
 	Deadline  time.Time `json:"deadline,omitzero"`   // when the run ends as waiting at the latest; zero is never
 }
@@ -100,6 +101,7 @@ type Remote struct {
 	Asked         bool      `json:"asked"` // false: no forge was asked, everything here is unknown
 	DefaultBranch string    `json:"default_branch,omitempty"`
 	TagCommit     string    `json:"tag_commit,omitempty"`    // empty: no such tag there
+	Proposed      bool      `json:"proposed,omitempty"`      // with a proposed tag: it is not there, and TagCommit is where it would point
 	BranchName    string    `json:"branch_name,omitempty"`   // the release branch of the tag
 	BranchCommit  string    `json:"branch_commit,omitempty"` // empty: no such branch
 	Development   string    `json:"development,omitempty"`   // the development branch

@@ -161,7 +161,7 @@ func writeAccess(b *strings.Builder, s Style, r release.Report) {
 }
 
 func writeTitle(b *strings.Builder, s Style, r release.Report) {
-	color := map[string]string{release.Released: plain.Green, release.Started: plain.Green, release.Planned: plain.Cyan, release.Verified: plain.Green, release.Waiting: plain.Yellow}[r.Outcome]
+	color := map[string]string{release.Released: plain.Green, release.Started: plain.Green, release.Planned: plain.Cyan, release.Verified: plain.Green, release.Changed: plain.Green, release.Waiting: plain.Yellow}[r.Outcome]
 	if color == "" {
 		color = plain.Red
 	}

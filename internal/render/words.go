@@ -27,6 +27,9 @@ func headline(r release.Report) string {
 	if strings.HasPrefix(r.Command, "token ") {
 		return tokenHeadline(r)
 	}
+	if r.Title != "" && len(r.Bumps) > 0 {
+		return bumped(r)
+	}
 	text := ""
 	switch r.Outcome {
 	case release.Released:
@@ -38,9 +41,14 @@ func headline(r release.Report) string {
 		text = "Started the release workflow for " + what
 	case release.Planned:
 		text = "Planned " + what + "; nothing was written"
+		if r.Command == "tag" {
+			text = "Nothing stands in the way of " + what + "; no tag was made"
+		}
 		if r.Command == "check" {
 			text = "Checked " + what + ": nothing stands in the way here; GitHub and the registries were not asked"
 		}
+	case release.Changed:
+		text = "Tagged " + what
 	case release.Waiting:
 		text = "Waiting with " + what
 		if r.Until != nil {
@@ -57,6 +65,23 @@ func headline(r release.Report) string {
 		text = "Rehearsal: " + lowerFirst(text)
 	}
 	return text
+}
+
+// bumped says in one sentence what became of a bump.
+func bumped(r release.Report) string {
+	switch {
+	case r.Outcome == release.Planned:
+		return r.Title + ": nothing was written"
+	case r.Outcome != release.Changed:
+		return r.Title + ": stopped; a person must decide"
+	case r.URL != "":
+		return r.Title + ": the pull request is there"
+	case r.Commit != "":
+		return r.Title + ": committed"
+	case len(r.Files) == 0:
+		return r.Title + ": everything is as it shall be"
+	}
+	return r.Title + ": edited"
 }
 
 // reconciled says what became of a look for unfinished releases.
@@ -216,3 +241,30 @@ func warnings(r release.Report) []release.ReportProblem {
 	}
 	return out
 }
+
+// What packages below this one share with it.
+
+// Title is the first lines of a report: what became of it, of which commit.
+func Title(s Style, r release.Report) string {
+	var b strings.Builder
+	writeTitle(&b, s, r)
+	return b.String()
+}
+
+// Findings are the warnings and problems of a report.
+func Findings(s Style, r release.Report) string {
+	var b strings.Builder
+	writeFindings(&b, s, r)
+	return b.String()
+}
+
+// Mermaid is the picture of the order of publishing.
+func Mermaid(r release.Report) string {
+	var b strings.Builder
+	writeMermaid(&b, r)
+	return b.String()
+}
+
+// Code makes text of unknown origin a code span of Markdown, and Words words of it.
+func Code(s string) string  { return code(s) }
+func Words(s string) string { return escape(plain.Clean(s)) }

@@ -17,9 +17,9 @@ type room struct {
 	why      string
 }
 
-var leaves = []string{"internal/problem", "internal/secret", "internal/semver", "internal/config"}
+var leaves = []string{"internal/problem", "internal/secret", "internal/semver", "internal/changelog", "internal/config"}
 
-var adapters = []string{"internal/cargo/...", "internal/registry/...", "internal/forge/...", "internal/git", "internal/credential"}
+var adapters = []string{"internal/cargo/...", "internal/registry/...", "internal/forge/...", "internal/git/...", "internal/credential"}
 
 // rooms is the direction of imports, edges first: edge, line of business, adapter, leaf. The first room that takes a
 // package in decides; docs/architecture.md explains it.
@@ -33,6 +33,7 @@ var rooms = []room{
 	{"internal/cli/custody", join(leaves, []string{"internal/cli/prompt", "internal/care", "internal/notice", "internal/forge", "internal/registry/...", "internal/release", "internal/render/..."}), "a part of the command line, about tokens alone"},
 	{"internal/cli/access", []string{"internal/cli/prompt", "internal/cargo/...", "internal/config", "internal/credential", "internal/problem", "internal/registry/...", "internal/render/...", "internal/secret"}, "access to registries knows nothing of releases"},
 	{"internal/render/plain", nil, "text of unknown origin is made safe without knowing whose it is"},
+	{"internal/render/bumped", []string{"internal/render", "internal/render/plain", "internal/release"}, "sentences are made from data alone"},
 	{"internal/render/...", []string{"internal/render/plain", "internal/release", "internal/converge", "internal/config", "internal/problem"}, "sentences are made from data alone"},
 	{"internal/release", []string{"internal/converge", "internal/config", "internal/problem", "internal/secret", "internal/semver"}, "a plan is made from data alone"},
 	{"internal/release/reltest", join(leaves, adapters, []string{"internal/release/...", "internal/rehearsal/...", "internal/converge"}), "for tests"},
@@ -45,12 +46,14 @@ var rooms = []room{
 	{"internal/release/...", join(leaves, adapters, []string{"internal/release/...", "internal/converge"}), "a line of business uses adapters and knows no edge"},
 	{"internal/care", join(leaves, []string{"internal/forge", "internal/registry", "internal/release", "internal/notice"}), "a token is watched and renewed, whatever is released with it"},
 	{"internal/notice", []string{"internal/forge"}, "one text is kept current, whatever it says"},
+	{"internal/bump", join(leaves, []string{"internal/release"}), "what a bump changes is decided from data alone; tags and branches are those of a release"},
+	{"internal/bump/...", join(leaves, adapters, []string{"internal/bump/...", "internal/converge"}), "a line of business uses adapters and knows no edge"},
 	{"internal/converge", []string{"internal/problem"}, "the engine knows nothing of releases"},
 	{"internal/cargo/...", []string{"internal/cargo/...", "internal/git", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},
 	{"internal/registry/...", []string{"internal/registry/...", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},
 	{"internal/credential", []string{"internal/cargo/...", "internal/config", "internal/problem", "internal/secret"}, "an adapter to the cargo that asks"},
 	{"internal/forge/...", []string{"internal/forge/...", "internal/problem", "internal/secret"}, "an adapter has no policy"},
-	{"internal/git", []string{"internal/problem", "internal/secret"}, "an adapter has no policy"},
+	{"internal/git/...", []string{"internal/git", "internal/problem", "internal/secret"}, "an adapter has no policy"},
 	{"internal/rehearsal/storm", []string{"internal/rehearsal/..."}, "a storm counts trials"},
 	{"internal/rehearsal/trial", join(leaves, adapters, []string{"internal/rehearsal/...", "internal/release/...", "internal/converge"}), "a trial is the pipeline on the twins"},
 	{"internal/rehearsal/scene", []string{"internal/config", "internal/registry", "internal/release", "internal/rehearsal/fault"}, "what a storm is like is decided beforehand"},
@@ -62,6 +65,7 @@ var rooms = []room{
 	{"internal/problem", nil, "a leaf"},
 	{"internal/secret", nil, "a leaf"},
 	{"internal/semver", nil, "a leaf"},
+	{"internal/changelog", nil, "a leaf"},
 	{"internal/acceptance/outside", join(leaves, adapters, []string{"internal/rehearsal/...", "internal/release"}), "an outside world for tests"},
 	{"internal/acceptance", nil, "tests only"},
 	{"internal/bench", nil, "tests only"},
@@ -140,6 +144,7 @@ func TestImportRules(t *testing.T) {
 		{"internal/release/ship", "internal/git", "internal/git"},
 		{"internal/rehearsal/githubtwin", "internal/forge", "internal/forge"},
 		{"internal/config", "net/http", ""},
+		{"internal/bump", "internal/forge", "internal/forge"},
 	} {
 		r, ok := roomOf(c.dir)
 		if got := wrong(r, []string{c.imports}); !ok || got != c.want {
@@ -196,7 +201,7 @@ func TestImportPlaces(t *testing.T) {
 }
 
 // pure are the packages whose result depends on nothing but their arguments.
-var pure = []string{"internal/release", "internal/render/...", "internal/semver", "internal/problem"}
+var pure = []string{"internal/release", "internal/bump", "internal/changelog", "internal/render/...", "internal/semver", "internal/problem"}
 
 // TestPure holds that plans and prose come from data: no file, no network, no clock, no adapter, not by a detour either.
 func TestPure(t *testing.T) {

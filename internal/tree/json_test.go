@@ -24,7 +24,7 @@ var described = []struct {
 	dir   string
 	types []string
 }{
-	{"internal/release", []string{"Report", "ReportStep", "ReportProblem", "ReportToken", "ReportNotice", "Finding", "Crate", "Bill", "BillCrate", "BillRegistry", "BillArtifact", "BillRelaxed",
+	{"internal/release", []string{"Report", "ReportStep", "ReportProblem", "ReportBump", "ReportPick", "ReportEdit", "ReportToken", "ReportNotice", "Finding", "Crate", "Bill", "BillCrate", "BillRegistry", "BillArtifact", "BillRelaxed",
 		"Snapshot", "Request", "Checkout", "Tag", "Changelog", "Workflow", "Remote", "Issue", "Release", "Asset", "Ledger", "Registry", "Access", "IndexState", "Forecast", "Artifact"}},
 	{"internal/release/handover", []string{"Document"}},
 	{"internal/release/prove", []string{"Proof"}},

@@ -29,6 +29,9 @@ func (s *Site) find(r *http.Request) (*Route, map[string]string) {
 	} else if rest, ok := strings.CutPrefix(path, "/api/uploads/"); ok {
 		path = "/uploads/" + rest
 	}
+	if path == "/api/graphql" {
+		path = "/graphql"
+	}
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	for i := range s.routes {
 		if s.routes[i].Method != r.Method && (r.Method != http.MethodHead || s.routes[i].Method != http.MethodGet) {

@@ -35,7 +35,7 @@ func (g *Git) commitObject(c *call, k gitstore.Commit) object {
 		"commit": object{
 			"author": person(k.Author), "committer": person(k.Committer), "message": k.Message, "comment_count": 0,
 			"tree": object{"sha": k.Tree, "url": c.URLs.Repo + "/git/trees/" + k.Tree}, "url": c.URLs.Repo + "/git/commits/" + k.SHA,
-			"verification": unsigned(),
+			"verification": g.verification(k.SHA),
 		},
 	}
 }

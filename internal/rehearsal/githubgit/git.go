@@ -40,9 +40,10 @@ type Git struct {
 	release func(c *call, id int64) object
 
 	happenings []happening
+	signed     map[string]bool // commits that GitHub made itself
 }
 
 // New returns the git side of a site.
 func New(site *githubapi.Site, cfg Config) *Git {
-	return &Git{site: site, refs: cfg.Refs, rules: cfg.Rules, baseURL: cfg.BaseURL, frozen: cfg.Frozen, release: cfg.Release}
+	return &Git{site: site, refs: cfg.Refs, rules: cfg.Rules, baseURL: cfg.BaseURL, frozen: cfg.Frozen, release: cfg.Release, signed: map[string]bool{}}
 }

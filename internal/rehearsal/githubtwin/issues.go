@@ -19,6 +19,10 @@ type issue struct {
 	pull                     bool
 	stranger                 bool // its author does not belong to the repository
 	created, updated, closed time.Time
+	head, base               string // branches of a pull request
+	tip                      string // the head's commit when it was closed or merged
+	merged                   time.Time
+	mergeCommit              string
 }
 
 type label struct {

@@ -343,6 +343,7 @@ func (t *Twin) generateNotes(c *call) reply {
 	var in struct {
 		TagName         string `json:"tag_name"`
 		PreviousTagName string `json:"previous_tag_name"`
+		TargetCommitish string `json:"target_commitish"`
 	}
 	if rep, good := c.Decode(&in); !good {
 		return rep
@@ -353,6 +354,12 @@ func (t *Twin) generateNotes(c *call) reply {
 		}
 	}
 	name, body := t.notes(c, in.TagName, in.PreviousTagName)
+	for _, at := range []string{"refs/tags/" + in.TagName, in.TargetCommitish, t.cfg.DefaultBranch} {
+		if target, err := gitstore.Resolve(c.Context(), t.cfg.Refs, at); at != "" && err == nil {
+			body = t.changes(c, target, in.PreviousTagName) + body
+			break
+		}
+	}
 	return githubapi.OK(object{"name": name, "body": body})
 }
 
@@ -387,4 +394,24 @@ func (t *Twin) releaseByID(c *call, id int64) object {
 		return t.release(c, r)
 	}
 	return nil
+}
+
+// changes lists the merged pull requests between a tag and a commit as generated notes do.
+func (t *Twin) changes(c *call, target, previous string) string {
+	since := ""
+	if previous != "" {
+		since, _ = gitstore.Resolve(c.Context(), t.cfg.Refs, "refs/tags/"+previous)
+	}
+	var lines strings.Builder
+	for n := 1; n <= len(t.issues); n++ {
+		i := t.issues[n]
+		if i.mergeCommit == "" || !t.git.Holds(c, target, i.mergeCommit) || since != "" && t.git.Holds(c, since, i.mergeCommit) {
+			continue
+		}
+		fmt.Fprintf(&lines, "* %s by @%s in %s/pull/%d\n", i.title, t.cfg.Actor, c.URLs.HTML, n)
+	}
+	if lines.Len() == 0 {
+		return ""
+	}
+	return "## What's Changed\n" + lines.String() + "\n\n"
 }

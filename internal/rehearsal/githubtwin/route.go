@@ -81,6 +81,12 @@ func (t *Twin) table() []githubapi.Route {
 		{method: "GET", pattern: repo + "/labels", needs: "issues=read", op: "list-labels", do: t.listLabels},
 		{method: "POST", pattern: repo + "/labels", needs: "issues=write", op: "create-label", arg: githubapi.BodyField("name"), do: t.createLabel},
 
+		{method: "GET", pattern: repo + "/pulls", needs: "pull_requests=read", op: "list-pulls", arg: githubapi.QueryArg("head"), do: t.listPulls},
+		{method: "POST", pattern: repo + "/pulls", needs: "pull_requests=write", op: "create-pull", arg: githubapi.BodyField("head"), do: t.createPull},
+		{method: "GET", pattern: repo + "/pulls/{number}", needs: "pull_requests=read", op: "get-pull", arg: githubapi.Param("number"), do: t.getPull},
+		{method: "PATCH", pattern: repo + "/pulls/{number}", needs: "pull_requests=write", op: "update-pull", arg: githubapi.Param("number"), do: t.updatePull},
+		{method: "POST", pattern: "/graphql", op: "graphql", do: t.git.GraphQL},
+
 		{method: "GET", pattern: "/storage/{owner}/{repo}/{ticket}", op: "download-asset", arg: t.ticketArg, do: t.redeem, streams: true},
 		{method: "GET", pattern: "/{owner}/{repo}/releases/tag/{tag...}", op: "release-page", arg: githubapi.Param("tag"), do: t.releasePage},
 		{method: "GET", pattern: "/{owner}/{repo}/releases/download/{tag}/{name}", op: "download-asset", arg: githubapi.Param("name"), do: t.download},

@@ -88,6 +88,8 @@ type Store interface {
 	Tag(ctx context.Context, sha string) (Tag, error)
 	// CreateTag stores a tag object (no ref) and returns its id.
 	CreateTag(ctx context.Context, t Tag) (string, error)
+	// MakeCommit stores a commit (no ref) and returns its id.
+	MakeCommit(ctx context.Context, n NewCommit) (string, error)
 	// Tree returns every file of a commit, sorted by path.
 	Tree(ctx context.Context, commit string) ([]Entry, error)
 	// Blob returns a file's bytes by its id.

@@ -89,6 +89,7 @@ func testStore(t *testing.T, s gitstore.Store, add maker) {
 	merge := commit("merge", map[string]string{"a": "1\n"}, second, side)
 	alone := commit("alone", map[string]string{"z": "z"})
 
+	t.Run("make", func(t *testing.T) { testMake(t, s, second, side) })
 	t.Run("refs", func(t *testing.T) { testRefs(t, s, first, second) })
 	t.Run("tags", func(t *testing.T) { testTags(t, s, first) })
 
@@ -194,5 +195,42 @@ func testTags(t *testing.T, s gitstore.Store, commit string) {
 	}
 	if sha, typ, err := gitstore.Peel(ctx, s, object); err != nil || sha != commit || typ != gitstore.TypeCommit {
 		t.Errorf("peel: %s %s %v", sha, typ, err)
+	}
+}
+
+// testMake makes a commit with two parents out of the files of one and some changes.
+func testMake(t *testing.T, s gitstore.Store, from, other string) {
+	ctx := t.Context()
+	before, err := s.Refs(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := gitstore.Signature{Name: "Ada", Email: "ada@example.invalid", When: time.Unix(1_700_000_000, 0).UTC()}
+	sha, err := s.MakeCommit(ctx, gitstore.NewCommit{From: from, Parents: []string{from, other}, Message: "Made\n\nBody", By: by,
+		Files: map[string][]byte{"a": nil, "dir/new file": []byte("no end"), "empty": {}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Commit(ctx, sha)
+	if err != nil || strings.TrimSpace(c.Message) != "Made\n\nBody" || !slices.Equal(c.Parents, []string{from, other}) || c.Committer != by || c.Author != by {
+		t.Errorf("%+v, %v", c, err)
+	}
+	var names []string
+	tree, err := s.Tree(ctx, sha)
+	for _, e := range tree {
+		names = append(names, e.Path)
+	}
+	if err != nil || !slices.Equal(names, []string{"c", "dir/new file", "empty"}) {
+		t.Errorf("tree: %q, %v", names, err)
+	}
+	if text, err := gitstore.File(ctx, s, sha, "dir/new file"); err != nil || string(text) != "no end" {
+		t.Errorf("file: %q, %v", text, err)
+	}
+	after, err := s.Refs(ctx)
+	if err != nil || !slices.Equal(before, after) {
+		t.Errorf("refs were %v, are %v, %v", before, after, err)
+	}
+	if _, err := s.MakeCommit(ctx, gitstore.NewCommit{From: strings.Repeat("7", 40), By: by}); !errors.Is(err, gitstore.ErrNotFound) {
+		t.Errorf("from nothing: %v", err)
 	}
 }

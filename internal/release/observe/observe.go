@@ -258,6 +258,13 @@ func forecast(reg registry.Registry, r release.Registry, now time.Time) release.
 	return f
 }
 
+// Remote looks at the forge alone, and returns what it knows of a checkout's tag, branches, blockers and releases.
+func Remote(ctx context.Context, w World, s release.Snapshot) (release.Remote, error) {
+	looks := &forgeLooks{world: w}
+	looks.begin(ctx, s)
+	return looks.remote(ctx)
+}
+
 // forgeLooks are the questions to the forge. They need the tag, its commit and the configuration, and begin when these are
 // known, while the disk and cargo work.
 type forgeLooks struct {
@@ -326,6 +333,9 @@ func observeRemote(ctx context.Context, w World, s release.Snapshot) (release.Re
 	g.Go(func() error {
 		tag, err := w.Forge.Tag(looks, s.Checkout.Tag.Name)
 		r.TagCommit = tag.Commit
+		if s.Request.Propose && forge.IsNotFound(err) {
+			r.TagCommit, r.Proposed = s.Checkout.Commit, true
+		}
 		return present(err)
 	})
 	g.Go(func() (err error) {

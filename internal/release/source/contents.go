@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/cargo"
+	"github.com/tagboat/tagboat/internal/changelog"
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
@@ -160,7 +161,7 @@ func (f Contents) Texts(c *release.Checkout) error {
 	name := f.Changelog(c.Tag)
 	if text, err := root.ReadFile(filepath.FromSlash(path.Clean(name))); err == nil {
 		c.Changelog = release.Changelog{Path: name}
-		c.Changelog.Section, c.Changelog.Found = ChangelogSection(string(text), c.Tag.Version, f.Config.Tags.TwoPart)
+		c.Changelog.Section, c.Changelog.Found = changelog.Section(string(text), c.Tag.Version, f.Config.Tags.TwoPart)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return unreadableFile("the changelog", name, err)
 	}

@@ -202,6 +202,17 @@ func (r *Repository) tag(ctx context.Context, cfg config.Config, req release.Req
 		return release.Tag{}, err
 	}
 	there, err := r.Repo.Tag(ctx, name)
+	if req.Propose {
+		tag.Commit, tag.Annotated = req.Commit, true
+		switch {
+		case errors.Is(err, git.ErrNotFound):
+			return tag, nil
+		case err == nil && there.Commit != req.Commit:
+			err = &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("there is a tag %s here, and it points elsewhere", name), Detail: fmt.Sprintf("tag      %s\nto tag   %s", there.Commit, req.Commit),
+				Hint: "a version is tagged once; if it was never pushed: git tag -d " + name}
+		}
+		return tag, err
+	}
 	if errors.Is(err, git.ErrNotFound) {
 		return release.Tag{}, r.noTag(ctx, name)
 	}

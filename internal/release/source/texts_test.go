@@ -50,44 +50,6 @@ func golden(t *testing.T, glob string, do func(*testing.T, *txtar.Archive) strin
 	}
 }
 
-// TestChangelogSections reads sections: the file, then the versions that are asked for, one in each line.
-func TestChangelogSections(t *testing.T) {
-	golden(t, "testdata/changelog/*.txtar", func(t *testing.T, a *txtar.Archive) string {
-		var b strings.Builder
-		for _, line := range strings.Fields(string(a.Files[1].Data)) {
-			version, twoPart := strings.CutSuffix(line, "/two-part")
-			section, found := ChangelogSection(string(a.Files[0].Data), version, twoPart)
-			fmt.Fprintf(&b, "== %s found %v\n", line, found)
-			if section != "" {
-				b.WriteString(section + "\n")
-			}
-		}
-		return b.String()
-	})
-}
-
-func TestChangelogForms(t *testing.T) {
-	for _, test := range []struct {
-		name, text, want string
-		found            bool
-	}{
-		{"nothing", "", "", false},
-		{"line ends of Windows", "# Changelog\r\n\r\n## [1.0.0]\r\n\r\n- x\r\n- y\r\n\r\n## [0.9.0]\r\n- z\r\n", "- x\n- y", true},
-		{"a byte order mark", "\ufeff## 1.0.0\n- x\n", "- x", true},
-		{"the last line without its end", "## 1.0.0\n- x", "- x", true},
-		{"a heading alone", "## 1.0.0", "", true},
-		{"only a longer version", "## 1.0.0-rc.1\n- x\n## 11.0.0\n- y\n## 1.0.01\n- z\n", "", false},
-		{"four signs are no version heading", "#### 1.0.0\n- x\n", "", false},
-		{"a version in a sentence", "Since 1.0.0 all is well.\n", "", false},
-		{"indented", "    ## 1.0.0\n- x\n", "", false},
-	} {
-		section, found := ChangelogSection(test.text, "1.0.0", false)
-		if section != test.want || found != test.found {
-			t.Errorf("%s: %q, %v; want %q, %v", test.name, section, found, test.want, test.found)
-		}
-	}
-}
-
 // TestWorkflows finds and lints the release workflow among the files of a case. A first line "file: NAME" is the
 // configured name.
 func TestWorkflows(t *testing.T) {

@@ -1,4 +1,6 @@
-package source
+// Package changelog reads and edits the text of a changelog in the manner of Keep a Changelog
+// (https://keepachangelog.com/en/1.1.0/), and leaves everything as it stands that it does not have to change.
+package changelog
 
 import (
 	"regexp"
@@ -11,10 +13,10 @@ var versionHeading = regexp.MustCompile(`^(#{1,3})[ \t]+\[?v?([0-9]+\.[0-9]+(?:\
 
 var linkDefinition = regexp.MustCompile(`^ {0,3}\[([^\]]+)\]:[ \t]*\S`)
 
-// ChangelogSection returns the text below the heading of a version, without the heading, and the definitions of the
+// Section returns the text below the heading of a version, without the heading, and the definitions of the
 // links that it uses, wherever in the file they stand. found is false where there is no such heading; an empty section
 // is found with "". twoPart lets "53.0" stand for "53.0.0".
-func ChangelogSection(text, version string, twoPart bool) (section string, found bool) {
+func Section(text, version string, twoPart bool) (section string, found bool) {
 	var out, links []string
 	depth, over := 0, false
 	var code fence

@@ -1,0 +1,141 @@
+package yard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tagboat/tagboat/internal/bump/offer"
+	"github.com/tagboat/tagboat/internal/git"
+	"github.com/tagboat/tagboat/internal/git/pick"
+	"github.com/tagboat/tagboat/internal/problem"
+)
+
+// Pick is a commit to be picked, and what came of it.
+type Pick struct {
+	Commit string
+	Number int // of the pull request that it came with, 0 for none
+	Title  string
+
+	Skipped string   // why it was not picked, "" where it was
+	Files   []string // that it changed
+}
+
+// ConflictError says that a commit cannot be picked. What was picked before is at Head.
+type ConflictError struct {
+	Pick  Pick
+	Paths []string
+	Head  string
+	Rest  []Pick // with the one that conflicts first
+	Merge bool   // it is a merge: git wants to know which parent counts
+}
+
+// Error names the commit and the paths.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%s conflicts in %s", e.Pick.Commit, strings.Join(e.Paths, ", "))
+}
+
+// Picked picks commits in their order on top of HEAD of work, and returns what came of each and the new head. base is the
+// branch's commit on GitHub. The error is a *ConflictError where one conflicts.
+func Picked(ctx context.Context, work *git.Repo, base string, picks []Pick, who git.Identity) ([]Pick, string, error) {
+	var out []Pick
+	for i, p := range picks {
+		head, _, err := work.Head(ctx)
+		if err != nil {
+			return out, "", err
+		}
+		info, err := work.CommitInfo(ctx, p.Commit)
+		if err != nil {
+			return out, "", err
+		}
+		if headline, _, _ := strings.Cut(info.Message, "\n"); p.Title == "" {
+			p.Title = headline
+		}
+		if p.Skipped, err = already(ctx, work, head, p.Commit); err != nil {
+			return out, "", err
+		}
+		if p.Skipped != "" {
+			out = append(out, p)
+			continue
+		}
+		got, err := pick.Cherry(ctx, work, p.Commit, who)
+		switch {
+		case err != nil:
+			return out, "", err
+		case len(got.Conflicts) > 0:
+			return out, head, &ConflictError{Pick: p, Paths: got.Conflicts, Head: head, Rest: picks[i:], Merge: len(info.Parents) > 1}
+		case got.Commit == "":
+			p.Skipped = "the branch has this change already"
+		default:
+			if p.Files, err = work.DiffNames(ctx, head, got.Commit); err != nil {
+				return out, "", err
+			}
+		}
+		out = append(out, p)
+	}
+	head, _, err := work.Head(ctx)
+	return out, head, err
+}
+
+// already says where a commit is in a branch's history, "" where it is not.
+func already(ctx context.Context, work *git.Repo, head, commit string) (string, error) {
+	if in, err := work.IsAncestor(ctx, commit, head); err != nil || in {
+		return map[bool]string{true: "the branch has this commit"}[in], err
+	}
+	common, err := work.MergeBase(ctx, head, commit)
+	if errors.Is(err, git.ErrNotFound) {
+		return "", nil
+	} else if err != nil {
+		return "", err
+	}
+	log, err := work.Log(ctx, common, head, 10_000)
+	if err != nil {
+		return "", err
+	}
+	for _, k := range log {
+		if strings.Contains(k.Message, "(cherry picked from commit "+commit+")") {
+			return "it was picked before, as " + k.Hash[:12], nil
+		}
+	}
+	return "", nil
+}
+
+// Commits returns what leads from base to head, for GitHub to make again: each author is named in its message.
+func Commits(ctx context.Context, work *git.Repo, base, head string) ([]offer.Commit, error) {
+	log, err := work.Log(ctx, base, head, 1000)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(log)
+	var out []offer.Commit
+	for _, k := range log {
+		if len(k.Parents) != 1 {
+			return nil, &problem.Error{Kind: problem.Stopped, Summary: "a patch is made of single commits, and there is a merge among them", Detail: k.Hash, Hint: "pick the commits that it brought"}
+		}
+		changes, err := pick.Changes(ctx, work, k.Parents[0], k.Hash)
+		if err != nil {
+			return nil, err
+		}
+		headline, body, _ := strings.Cut(k.Message, "\n")
+		c := offer.Commit{Headline: headline, Body: strings.TrimSpace(strings.TrimSpace(body) + "\n" + fmt.Sprintf("Co-authored-by: %s <%s>", k.Author.Name, k.Author.Email)), Files: map[string][]byte{}}
+		for _, f := range changes {
+			switch f.Mode {
+			case "000000":
+				c.Files[f.Path] = nil
+			case "100644":
+				content, err := work.File(ctx, k.Hash, f.Path)
+				if err != nil {
+					return nil, err
+				}
+				c.Files[f.Path] = append([]byte{}, content...)
+			default:
+				return nil, &problem.Error{Kind: problem.Stopped, Summary: "GitHub cannot make this commit for us: it makes plain files alone", Detail: fmt.Sprintf("%s has %s with mode %s", k.Hash, f.Path, f.Mode),
+					Hint: "pick it by hand, push it to the release branch, and run this without it"}
+			}
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}

@@ -1,0 +1,120 @@
+package changelog
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+var update = flag.Bool("update", false, "write the wanted texts of testdata anew")
+
+// golden compares the last section of every file that matches with what do makes of the others.
+func golden(t *testing.T, glob string, do func(*testing.T, *txtar.Archive) string) {
+	files, err := filepath.Glob(glob)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %d files, %v", glob, len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			a, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := &a.Files[len(a.Files)-1]
+			if want.Name != "want" {
+				t.Fatalf("the last section is %q", want.Name)
+			}
+			a.Files = a.Files[:len(a.Files)-1]
+			got := do(t, a)
+			if diff := cmp.Diff(string(want.Data), got); diff != "" && !*update {
+				t.Errorf("(-want +got; go test ./internal/changelog -update writes it anew)\n%s", diff)
+			}
+			if *update {
+				a.Files = append(a.Files, txtar.File{Name: "want", Data: []byte(got)})
+				if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// TestSections reads sections: the file, then the versions that are asked for, one in each line.
+func TestSections(t *testing.T) {
+	golden(t, "testdata/section/*.txtar", func(t *testing.T, a *txtar.Archive) string {
+		var b strings.Builder
+		for _, line := range strings.Fields(string(a.Files[1].Data)) {
+			version, twoPart := strings.CutSuffix(line, "/two-part")
+			section, found := Section(string(a.Files[0].Data), version, twoPart)
+			fmt.Fprintf(&b, "== %s found %v\n", line, found)
+			if section != "" {
+				b.WriteString(section + "\n")
+			}
+		}
+		return b.String()
+	})
+}
+
+func TestForms(t *testing.T) {
+	for _, test := range []struct {
+		name, text, want string
+		found            bool
+	}{
+		{"nothing", "", "", false},
+		{"line ends of Windows", "# Changelog\r\n\r\n## [1.0.0]\r\n\r\n- x\r\n- y\r\n\r\n## [0.9.0]\r\n- z\r\n", "- x\n- y", true},
+		{"a byte order mark", "\ufeff## 1.0.0\n- x\n", "- x", true},
+		{"the last line without its end", "## 1.0.0\n- x", "- x", true},
+		{"a heading alone", "## 1.0.0", "", true},
+		{"only a longer version", "## 1.0.0-rc.1\n- x\n## 11.0.0\n- y\n## 1.0.01\n- z\n", "", false},
+		{"four signs are no version heading", "#### 1.0.0\n- x\n", "", false},
+		{"a version in a sentence", "Since 1.0.0 all is well.\n", "", false},
+		{"indented", "    ## 1.0.0\n- x\n", "", false},
+	} {
+		section, found := Section(test.text, "1.0.0", false)
+		if section != test.want || found != test.found {
+			t.Errorf("%s: %q, %v; want %q, %v", test.name, section, found, test.want, test.found)
+		}
+	}
+}
+
+// TestTurn turns changelogs: a first line of version, tag, tag before, and "draft" for entries that are added, or
+// "insert" for a section where none is for what is to come.
+func TestTurn(t *testing.T) {
+	golden(t, "testdata/turn/*.txtar", func(t *testing.T, a *txtar.Archive) string {
+		words := append(strings.Fields(string(a.Comment)), "", "")
+		v := Version{Text: words[0], Tag: words[1], Previous: words[2], Date: "2026-11-26"}
+		draft := ""
+		if v.Insert = words[3] == "insert"; words[3] != "" {
+			draft = "- From a pull request (#9)\n- And another (#10)"
+		}
+		text := string(a.Files[0].Data)
+		got, err := Turn(text, v, draft)
+		windows, bad := Turn(strings.ReplaceAll(text, "\n", "\r\n"), v, draft)
+		if err != nil || bad != nil {
+			if bad == nil || err == nil {
+				t.Errorf("%v, with Windows' line ends %v", err, bad)
+			}
+			return err.Error() + "\n"
+		}
+		if windows.Text != strings.ReplaceAll(got.Text, "\n", "\r\n") {
+			t.Errorf("with Windows' line ends: %q", windows.Text)
+		}
+		heading := "none"
+		if !got.Already {
+			heading = strings.Split(got.Text, "\n")[got.Line-1]
+			if section, found := Section(got.Text, v.Text, false); !found || !got.Empty && section == "" {
+				t.Errorf("the section of %s is %q, %v", v.Text, section, found)
+			}
+		}
+		if again, err := Turn(got.Text, v, draft); err != nil || !again.Already || again.Text != got.Text {
+			t.Errorf("again: %+v, %v", again, err)
+		}
+		return fmt.Sprintf("%sheading %s, empty %v, already %v\n", got.Text, heading, got.Empty, got.Already)
+	})
+}

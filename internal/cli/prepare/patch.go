@@ -1,0 +1,328 @@
+package prepare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tagboat/tagboat/internal/bump"
+	"github.com/tagboat/tagboat/internal/bump/offer"
+	"github.com/tagboat/tagboat/internal/bump/yard"
+	"github.com/tagboat/tagboat/internal/forge"
+	"github.com/tagboat/tagboat/internal/git"
+	"github.com/tagboat/tagboat/internal/git/pick"
+	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/render/bumped"
+)
+
+// patching is what the flags of patch say.
+type patching struct {
+	target target
+	tag    string
+	picks  []string
+	from   string
+	dryRun bool
+}
+
+func (a *Edge) patchCommand() *cobra.Command {
+	var p patching
+	cmd := &cobra.Command{
+		Use:   "patch TAG [--pick COMMIT|PULL]...",
+		Short: "Prepare a patch release: picked commits, version and changelog, as a pull request",
+		Long: `Prepare the next patch of the version that the tag belongs to. It starts from the newest release branch of that version
+(release/v0.4.1 after v0.4.1), picks the commits in the order in which they are named, gives the crates the next version
+and the changelog its section, and opens a pull request against that branch. When it is merged, ` + "`tagboat tag`" + ` on the
+branch makes the tag.
+
+A commit may be named by its hash, or by the number of the pull request that it was merged with. What the branch has
+already is skipped, with the reason. Everything happens in a clean clone. Where a commit conflicts, what was picked
+before it is left as a branch here, with the commands to go on.`,
+		Example: `  GITHUB_TOKEN=... tagboat patch v0.4.0 --pick 3f2a9c1 --pick '#123'
+  tagboat patch v0.4.0 --pick 123 --dry-run`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p.tag = args[0]
+			return a.patch(cmd.Context(), p)
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&p.picks, "pick", nil, "a commit, or the number of a merged pull request; may be repeated")
+	f.StringVar(&p.from, "from", "", "go on from this local branch, on which a conflict was solved")
+	f.BoolVar(&p.dryRun, "dry-run", false, "show what would be offered; nothing is written")
+	a.flags(cmd, &p.target)
+	return cmd
+}
+
+// branchAt is a release branch as it is on GitHub.
+type branchAt struct {
+	line         bump.Line
+	name, commit string
+}
+
+func (a *Edge) patch(ctx context.Context, p patching) error {
+	repo, err := git.Open(ctx, a.Dir())
+	if err != nil {
+		return a.NotRepository(err)
+	}
+	client, err := a.forge(ctx, repo, p.target)
+	if err != nil {
+		return err
+	}
+	if !p.dryRun {
+		if err := a.needToken("make a pull request"); err != nil {
+			return err
+		}
+	}
+	base, err := a.releaseBranch(ctx, repo, client, p.tag)
+	if err != nil {
+		return err
+	}
+	picks, err := chosenPicks(ctx, repo, client, p.picks)
+	if err != nil {
+		return err
+	}
+	scratch, err := os.MkdirTemp(a.Env["RUNNER_TEMP"], "tagboat-")
+	if err != nil {
+		return &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
+	}
+	defer os.RemoveAll(scratch)
+	start := base.commit
+	if p.from != "" {
+		if start, err = goingOn(ctx, repo, base, p.from); err != nil {
+			return err
+		}
+	}
+	work, err := pick.WorkAt(ctx, repo, start, filepath.Join(scratch, "work"))
+	if err != nil {
+		return err
+	}
+	done, head, err := yard.Picked(ctx, work, base.commit, picks, git.Identity{Name: "Tagboat", Email: "tagboat@users.noreply.github.com"})
+	if c := (*yard.ConflictError)(nil); errors.As(err, &c) {
+		return leave(ctx, repo, work, p, c)
+	} else if err != nil {
+		return err
+	}
+	return a.patched(ctx, p, patched{repo: repo, work: work, client: client, base: base, picks: done, head: head, scratch: scratch})
+}
+
+// releaseBranch finds the branch that the next patch starts from. Its commit must be here.
+func (a *Edge) releaseBranch(ctx context.Context, repo *git.Repo, client *forge.Client, tag string) (branchAt, error) {
+	cfg, err := yard.ConfigAt(ctx, repo, "HEAD")
+	if err != nil {
+		return branchAt{}, err
+	}
+	line, err := bump.LineOf(cfg, tag)
+	if err != nil {
+		return branchAt{}, err
+	}
+	stem, _, _ := strings.Cut(cfg.Branches.Release, "{tag}")
+	refs, err := client.Branches(ctx, stem)
+	if err != nil {
+		return branchAt{}, err
+	}
+	var names []string
+	for _, r := range refs {
+		names = append(names, r.Name)
+	}
+	at := branchAt{line: line}
+	if at.name, err = line.Newest(names); err != nil {
+		return at, err
+	}
+	for _, r := range refs {
+		if r.Name == at.name {
+			at.commit = r.Commit
+		}
+	}
+	return at, here(ctx, repo, at.commit, "the branch "+at.name, at.name)
+}
+
+// here holds that a commit is in the local repository.
+func here(ctx context.Context, repo *git.Repo, commit, what, ref string) error {
+	_, err := repo.Commit(ctx, commit)
+	if !errors.Is(err, git.ErrNotFound) {
+		return err
+	}
+	return &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("the commit of %s is not here", what), Detail: commit, Hint: "git fetch origin " + ref}
+}
+
+var pullNumber = regexp.MustCompile(`^#?([0-9]{1,6})$`)
+
+// chosenPicks finds the commits that were named.
+func chosenPicks(ctx context.Context, repo *git.Repo, client *forge.Client, names []string) ([]yard.Pick, error) {
+	var out []yard.Pick
+	for _, name := range names {
+		m := pullNumber.FindStringSubmatch(name)
+		if m == nil {
+			commit, err := repo.Commit(ctx, name)
+			if err != nil {
+				return nil, &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("--pick %s is no commit here", name), Err: err, Hint: "git fetch origin brings what was merged; a pull request is named by its number"}
+			}
+			out = append(out, yard.Pick{Commit: commit})
+			continue
+		}
+		number, err := strconv.Atoi(m[1])
+		if err != nil {
+			return nil, err
+		}
+		pull, err := client.Pull(ctx, number)
+		if forge.IsNotFound(err) || err == nil && !pull.Merged {
+			return nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("pull request #%d was not merged", number), Detail: pull.Title, Hint: "a patch takes what the development branch has already: merge it there first"}
+		} else if err != nil {
+			return nil, err
+		}
+		if err := here(ctx, repo, pull.MergeCommit, fmt.Sprintf("pull request #%d", number), pull.Base); err != nil {
+			return nil, err
+		}
+		out = append(out, yard.Pick{Commit: pull.MergeCommit, Number: number, Title: pull.Title})
+	}
+	return out, nil
+}
+
+// goingOn returns the commit of a local branch on which a conflict was solved.
+func goingOn(ctx context.Context, repo *git.Repo, base branchAt, branch string) (string, error) {
+	commit, err := repo.Commit(ctx, branch)
+	if err != nil {
+		return "", &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("--from %s is no branch here", branch), Err: err}
+	}
+	if in, err := repo.IsAncestor(ctx, base.commit, commit); err != nil || in {
+		return commit, err
+	}
+	return "", &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("%s does not start where %s is", branch, base.name), Detail: base.commit, Hint: "rebase it: git rebase " + base.commit + " " + branch}
+}
+
+// leave leaves what was picked before a conflict as a branch, and says how to go on.
+func leave(ctx context.Context, repo, work *git.Repo, p patching, c *yard.ConflictError) error {
+	branch := "pick/" + p.tag
+	merge := ""
+	if c.Merge {
+		merge = "-m 1 "
+	}
+	lines := []string{"git switch " + branch, "git cherry-pick -x " + merge + c.Pick.Commit, "# solve it, git add, git cherry-pick --continue"}
+	again := "tagboat patch " + p.tag + " --from " + branch
+	for _, rest := range c.Rest[1:] {
+		again += " --pick " + rest.Commit
+	}
+	problem := &problem.Error{
+		Kind: problem.Stopped, Summary: fmt.Sprintf("%s %q conflicts with the release branch", release.Short(c.Pick.Commit), c.Pick.Title),
+		Detail: "in " + strings.Join(c.Paths, ", ") + "\n\n" + strings.Join(append(lines, again), "\n"), Hint: "go on with the commands above", Err: c,
+	}
+	if p.dryRun {
+		return problem
+	}
+	err := repo.Fetch(ctx, work.Dir, c.Head+":refs/heads/"+branch)
+	if now, look := repo.Commit(ctx, "refs/heads/"+branch); look == nil && now != c.Head {
+		problem.Hint = fmt.Sprintf("there is another branch %s here already (at %s): rename or delete it, and run this again", branch, release.Short(now))
+		return problem
+	}
+	return errors.Join(problem, err)
+}
+
+// patched is a patch whose commits are picked.
+type patched struct {
+	repo, work *git.Repo
+	client     *forge.Client
+	base       branchAt
+	picks      []yard.Pick
+	head       string
+	scratch    string
+}
+
+// patched gives the patch its version and offers it.
+func (a *Edge) patched(ctx context.Context, p patching, d patched) error {
+	y, err := yard.Open(ctx, d.work, d.head, d.scratch)
+	if err != nil {
+		return err
+	}
+	defer y.Close()
+	w := worked{repo: d.repo, yard: y}
+	if w.snap, err = y.Snapshot(ctx, bump.Request{Patch: true}); err != nil {
+		return err
+	}
+	if w.snap.Tags, err = d.client.TagNames(ctx); err != nil {
+		return err
+	}
+	if w.snap.Request.To, err = d.base.line.Next(w.snap); err != nil {
+		return err
+	}
+	if d.base.line.Crate != "" {
+		w.snap.Request.Only = []string{d.base.line.Crate}
+	}
+	w.snap.Date = time.Now().UTC().Format(time.DateOnly)
+	entries(&w, d.picks)
+	if w.plan, err = bump.MakePlan(w.snap); err != nil {
+		return err
+	}
+	if w.files, err = y.Edit(ctx, w.plan, false); err != nil {
+		return err
+	}
+	if w.diff, err = y.Diff(ctx, w.files); err != nil {
+		return err
+	}
+	r := w.report("patch")
+	for _, pick := range d.picks {
+		r.Picks = append(r.Picks, release.ReportPick{Commit: pick.Commit, Pull: pick.Number, Title: pick.Title, Skipped: pick.Skipped})
+	}
+	return a.offerPatch(ctx, p, d, w, r)
+}
+
+// entries drafts the changelog from the picked commits, unless these bring their entries along.
+func entries(w *worked, picks []yard.Pick) {
+	for name := range w.snap.Changelogs {
+		var lines []string
+		brought := false
+		for _, p := range picks {
+			brought = brought || slices.Contains(p.Files, name)
+			if p.Skipped == "" {
+				line := "- " + p.Title
+				if p.Number > 0 && !strings.Contains(line, fmt.Sprintf("#%d", p.Number)) {
+					line += fmt.Sprintf(" (#%d)", p.Number)
+				}
+				lines = append(lines, line)
+			}
+		}
+		if !brought {
+			w.snap.Drafts[name] = strings.Join(lines, "\n")
+		}
+	}
+}
+
+func (a *Edge) offerPatch(ctx context.Context, p patching, d patched, w worked, r *release.Report) error {
+	commits, err := yard.Commits(ctx, d.work, d.base.commit, d.head)
+	if err != nil {
+		return err
+	}
+	if len(commits) == 0 && len(d.picks) > 0 && len(w.files) > 0 {
+		var why []string
+		for _, pick := range d.picks {
+			why = append(why, fmt.Sprintf("%s %s: %s", release.Short(pick.Commit), pick.Title, pick.Skipped))
+		}
+		return &problem.Error{Kind: problem.Stopped, Summary: "nothing is left to pick", Detail: strings.Join(why, "\n"), Hint: "without --pick, the branch as it is gets the next patch version"}
+	}
+	if len(w.files) > 0 {
+		files := map[string][]byte{}
+		for _, f := range w.files {
+			files[f.Name] = f.After
+		}
+		commits = append(commits, offer.Commit{Headline: w.plan.Title, Files: files})
+	}
+	r.Repository, r.Branch, r.Crates = d.client.Slug(), w.plan.Branch, published(w.snap, w.plan)
+	switch {
+	case p.dryRun:
+		r.Outcome = release.Planned
+		return a.bumped(r, w, "")
+	case len(commits) == 0:
+		return a.bumped(r, w, fmt.Sprintf("Next: git switch %s && git pull && tagboat tag", d.base.name))
+	}
+	next := fmt.Sprintf("Merge this into `%s`, then run `tagboat tag` there: it checks the commit, makes %s, and the push of the tag starts the release.", d.base.name, strings.Join(w.plan.Tags, ", "))
+	return a.pull(ctx, d.client, r, w, offer.Offer{Base: d.base.name, BaseCommit: d.base.commit, Branch: w.plan.Branch, Title: w.plan.Title, Body: bumped.PullRequest(*r, next), Commits: commits})
+}

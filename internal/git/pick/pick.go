@@ -1,0 +1,113 @@
+// Package pick makes commits of one branch again on another, in a work tree of its own.
+package pick
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tagboat/tagboat/internal/git"
+)
+
+// WorkAt makes a work tree in dir, which must be empty or absent, at one commit, with the whole history before it at
+// hand: it borrows the objects of r, which must outlive it. Like a clone it has no remote, no hook and no credential.
+func WorkAt(ctx context.Context, r *git.Repo, commit, dir string) (*git.Repo, error) {
+	hash, err := r.Commit(ctx, commit)
+	if err != nil {
+		return nil, err
+	}
+	common, err := r.Exec(ctx, nil, "rev-parse", "--path-format=absolute", "--git-common-dir")
+	if err != nil {
+		return nil, err
+	}
+	w, err := git.Init(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	objects := filepath.Join(strings.TrimSpace(common), "objects")
+	if err := os.WriteFile(filepath.Join(w.Dir, ".git/objects/info/alternates"), []byte(objects+"\n"), 0o644); err != nil {
+		return nil, fmt.Errorf("work at %s: %w", hash, err)
+	}
+	_, err = w.Exec(ctx, nil, "checkout", "--quiet", "--force", "--detach", hash)
+	return w, err
+}
+
+// Picked is what came of picking a commit.
+type Picked struct {
+	Commit    string   // the new one; empty where nothing was left to change, or where it conflicts
+	Conflicts []string // paths; the work tree is as before then
+}
+
+// Cherry makes what a commit changed again on top of HEAD, and says in the message where it is from. Of a merge it
+// takes what it brought to its first parent.
+func Cherry(ctx context.Context, r *git.Repo, commit string, who git.Identity) (Picked, error) {
+	info, err := r.CommitInfo(ctx, commit)
+	if err != nil {
+		return Picked{}, err
+	}
+	args := []string{"cherry-pick", "-x"}
+	if len(info.Parents) > 1 {
+		args = append(args, "-m", "1")
+	}
+	config := [][2]string{{"user.name", who.Name}, {"user.email", who.Email}, {"rerere.enabled", "false"}, {"merge.renames", "true"}}
+	_, failed := r.Exec(ctx, config, append(args, info.Hash)...)
+	if failed == nil {
+		head, _, err := r.Head(ctx)
+		return Picked{Commit: head}, err
+	}
+	if e := (*git.Error)(nil); !errors.As(failed, &e) || e.Exit != 1 {
+		return Picked{}, failed
+	}
+	out, err := r.Exec(ctx, nil, "diff", "--name-only", "--diff-filter=U", "-z")
+	if err != nil {
+		return Picked{}, err
+	}
+	if conflicts := fields0(out); len(conflicts) > 0 {
+		_, err := r.Exec(ctx, nil, "cherry-pick", "--abort")
+		return Picked{Conflicts: conflicts}, err
+	}
+	if _, err := r.Exec(ctx, nil, "diff", "--cached", "--quiet", "HEAD"); err != nil {
+		return Picked{}, failed
+	}
+	_, err = r.Exec(ctx, nil, "cherry-pick", "--skip")
+	return Picked{}, err
+}
+
+// FileChange is one file that differs between two commits. Mode is git's, "000000" for a file that is gone.
+type FileChange struct{ Path, Mode string }
+
+// Changes returns the files that differ between two commits, by path.
+func Changes(ctx context.Context, r *git.Repo, base, head string) ([]FileChange, error) {
+	for _, rev := range []*string{&base, &head} {
+		hash, err := r.Commit(ctx, *rev)
+		if err != nil {
+			return nil, err
+		}
+		*rev = hash
+	}
+	out, err := r.Exec(ctx, nil, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-commit-id", base, head)
+	if err != nil {
+		return nil, err
+	}
+	fields := fields0(out)
+	var all []FileChange
+	for i := 0; i+1 < len(fields); i += 2 {
+		meta := strings.Fields(fields[i]) // :old-mode new-mode old-id new-id status
+		if len(meta) != 5 {
+			return nil, fmt.Errorf("git diff-tree: unclear line %q", fields[i])
+		}
+		all = append(all, FileChange{Path: fields[i+1], Mode: meta[1]})
+	}
+	return all, nil
+}
+
+// fields0 splits output that ends every entry with a NUL.
+func fields0(out string) []string {
+	if out == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
+}

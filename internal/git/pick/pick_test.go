@@ -1,0 +1,68 @@
+package pick_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/git"
+	"github.com/tagboat/tagboat/internal/git/pick"
+)
+
+func TestCherryPick(t *testing.T) {
+	ctx := t.Context()
+	repo, err := git.Init(ctx, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := git.Identity{Name: "Ada", Email: "ada@example.invalid"}
+	commit := func(branch, parent, message string, files map[string][]byte) string {
+		t.Helper()
+		sha, err := repo.CommitFiles(ctx, git.CommitRequest{Branch: branch, Parent: parent, Files: files, Message: message, Author: who, Time: time.Unix(1, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sha
+	}
+	base := commit("main", "", "Base", map[string][]byte{"a": []byte("1\n"), "b": []byte("1\n"), ".gitattributes": []byte("* filter=evil merge=evil\n")})
+	good := commit("main", base, "Good", map[string][]byte{"a": []byte("2\n")})
+	clash := commit("main", good, "Clash", map[string][]byte{"b": []byte("3\n")})
+	if err := repo.CreateBranch(ctx, "release", base); err != nil {
+		t.Fatal(err)
+	}
+	line := commit("release", base, "Line", map[string][]byte{"b": []byte("2\n")})
+	w, err := pick.WorkAt(ctx, repo, line, filepath.Join(t.TempDir(), "w"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pick.Cherry(ctx, w, good, who)
+	if err != nil || got.Commit == "" || len(got.Conflicts) > 0 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	info, err := w.CommitInfo(ctx, got.Commit)
+	if err != nil || info.Message != "Good\n\n(cherry picked from commit "+good+")" || !slices.Equal(info.Parents, []string{line}) {
+		t.Errorf("%+v, %v", info, err)
+	}
+	if changes, err := pick.Changes(ctx, w, line, got.Commit); err != nil || len(changes) != 1 || changes[0] != (pick.FileChange{Path: "a", Mode: "100644"}) {
+		t.Errorf("%+v, %v", changes, err)
+	}
+	if again, err := pick.Cherry(ctx, w, good, who); err != nil || again.Commit != "" || again.Conflicts != nil {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	bad, err := pick.Cherry(ctx, w, clash, who)
+	if err != nil || !slices.Equal(bad.Conflicts, []string{"b"}) {
+		t.Errorf("%+v, %v", bad, err)
+	}
+	if head, _, err := w.Head(ctx); err != nil || head != got.Commit {
+		t.Errorf("HEAD is %s, %v", head, err)
+	}
+	if text, err := os.ReadFile(filepath.Join(w.Dir, "b")); err != nil || strings.TrimSpace(string(text)) != "2" {
+		t.Errorf("the work tree has %q, %v", text, err)
+	}
+	if dirty, err := w.Dirty(ctx); err != nil || len(dirty) > 0 {
+		t.Errorf("dirty: %q, %v", dirty, err)
+	}
+}
