@@ -26,7 +26,8 @@ var adapters = []string{"internal/cargo/...", "internal/registry/...", "internal
 var rooms = []room{
 	{"cmd/tagboat", []string{"internal/action", "internal/cli", "internal/cargo/zone"}, "main only starts an edge, or becomes a child of the build zone"},
 	{"internal/action", join(leaves, []string{"internal/cli", "internal/release", "internal/render/...", "internal/forge", "internal/notice"}), "a step chooses a command line and tells what its report says"},
-	{"internal/cli/manual", []string{"internal/problem", "internal/release", "internal/release/handover"}, "the reference is made from the commands, by names that documents have"},
+	{"internal/cli/prepare", join(leaves, adapters, []string{"internal/bump/...", "internal/release/...", "internal/render/...", "internal/converge"}), "a part of the command line, about what comes before a tag"},
+	{"internal/cli/manual", []string{"internal/cli/access", "internal/problem", "internal/release", "internal/release/handover"}, "the reference is made from the commands, by names that documents have"},
 	{"internal/cli/screen", []string{"internal/release", "internal/render", "internal/converge"}, "what is drawn was decided elsewhere"},
 	{"internal/cli", join(leaves, adapters, []string{"internal/cli/...", "internal/release/...", "internal/rehearsal/...", "internal/render/...", "internal/converge", "internal/care"}), "an edge wires; no other edge is below it"},
 	{"internal/cli/prompt", nil, "people are asked without knowing what for"},
