@@ -31,9 +31,31 @@ type Node struct {
 	Text  string // a scalar as it reads: strings unquoted
 	Plain bool   // whether it is a scalar but no string: a boolean, a number, a date
 	Items []*Node
+	Span  Span // the value's own bytes, quotes and braces included; empty for a table of headers or dotted keys
+	Tail  Tail // of a table: where its next key can be written
 	keys  []string
 	table map[string]*Node
 }
+
+// Span is a run of bytes of the document as it was given to Parse.
+type Span struct{ Start, End int }
+
+// Tail says where a table can get a further key: behind what ends at At.
+type Tail struct {
+	From   int    // where the last key, header or brace that ends at At begins; 0 with At: there is no such place
+	At     int    // offset in the document
+	Prefix string // what a key begins with there, as written: "x." where the table is made by dotted keys
+	Style  Style
+}
+
+// Style is how the keys of a table are set apart.
+type Style int
+
+const (
+	Lines  Style = iota // each has a line
+	Commas              // in an inline table
+	Empty               // in an inline table that has none yet
+)
 
 // Get returns the value at that path of keys, nil when there is none.
 func (n *Node) Get(path ...string) *Node {
@@ -123,8 +145,9 @@ func (n *Node) put(key string, v *Node) {
 
 // Parse reads a TOML document. The error is a *SyntaxError.
 func Parse(data []byte) (*Node, error) {
+	whole := len(data)
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	r := reader{}
+	r := reader{data: data, skip: whole - len(data)}
 	for i, b := range data {
 		if b == '\n' {
 			r.ends = append(r.ends, i)
@@ -139,7 +162,7 @@ func Parse(data []byte) (*Node, error) {
 		case unstable.Table, unstable.ArrayTable:
 			table, err = r.open(root, e)
 		case unstable.KeyValue:
-			err = r.keyValue(table, e, 0)
+			err = r.keyValue(table, e, place{style: Lines})
 		}
 		if err != nil {
 			return nil, err
@@ -153,7 +176,15 @@ func Parse(data []byte) (*Node, error) {
 
 type reader struct {
 	p    unstable.Parser
+	data []byte
+	skip int   // bytes before data in the document
 	ends []int // offsets of the newlines
+}
+
+// place says where a key stands: how deep, and how its neighbours are set apart.
+type place struct {
+	depth int
+	style Style
 }
 
 func (r *reader) syntax(err error) error {
@@ -176,8 +207,13 @@ func (r *reader) line(offset int) int {
 func (r *reader) open(root *Node, e *unstable.Node) (*Node, error) {
 	n := root
 	it := e.Key()
+	start, end := 0, 0
 	for depth := 0; it.Next(); depth++ {
-		key, line := string(it.Node().Data), r.line(int(it.Node().Raw.Offset))
+		raw := it.Node().Raw
+		key, line := string(it.Node().Data), r.line(int(raw.Offset))
+		if end = int(raw.Offset + raw.Length); depth == 0 {
+			start = int(raw.Offset)
+		}
 		if depth > maxDepth {
 			return nil, &SyntaxError{line, "nested too deeply"}
 		}
@@ -192,24 +228,39 @@ func (r *reader) open(root *Node, e *unstable.Node) (*Node, error) {
 		}
 		n = n.open(key, line)
 	}
+	for end < len(r.data) && r.data[end] != ']' {
+		end++
+	}
+	for end < len(r.data) && r.data[end] == ']' {
+		end++
+	}
+	n.Tail = Tail{From: start + r.skip, At: end + r.skip, Style: Lines}
 	return n, nil
 }
 
 // keyValue puts `a.b = value` into a table.
-func (r *reader) keyValue(n *Node, e *unstable.Node, depth int) error {
+func (r *reader) keyValue(n *Node, e *unstable.Node, at place) error {
+	start := int(e.Raw.Offset)
+	tail := Tail{From: start + r.skip, At: start + int(e.Raw.Length) + r.skip, Style: at.style}
 	it := e.Key()
 	for it.Next() {
-		key, line := string(it.Node().Data), r.line(int(it.Node().Raw.Offset))
-		if depth++; depth > maxDepth {
+		raw := it.Node().Raw
+		key, line := string(it.Node().Data), r.line(int(raw.Offset))
+		if at.depth++; at.depth > maxDepth {
 			return &SyntaxError{line, "nested too deeply"}
 		}
+		tail.Prefix = string(r.data[start:raw.Offset])
+		n.Tail = tail
 		if !it.IsLast() {
 			n = n.open(key, line)
 			continue
 		}
-		v, err := r.value(e.Value(), line, depth)
+		v, err := r.value(e.Value(), line, at.depth)
 		if err != nil {
 			return err
+		}
+		if v.Span.End = tail.At; v.Span.Start == 0 {
+			v.Span.Start = tail.At // an array or a number: nobody asks for its bytes
 		}
 		n.put(key, v)
 	}
@@ -221,11 +272,18 @@ func (r *reader) value(e *unstable.Node, line, depth int) (*Node, error) {
 		return nil, &SyntaxError{line, "nested too deeply"}
 	}
 	v := &Node{Line: line}
+	if e.Raw.Length > 0 {
+		v.Span = Span{int(e.Raw.Offset) + r.skip, int(e.Raw.Offset+e.Raw.Length) + r.skip}
+	}
 	switch e.Kind {
 	case unstable.InlineTable:
 		v.table = map[string]*Node{}
+		v.Tail = Tail{From: v.Span.Start, At: v.Span.Start + 1, Style: Empty}
 		for it := e.Children(); it.Next(); {
-			if err := r.keyValue(v, it.Node(), depth); err != nil {
+			if it.Node().Kind == unstable.Comment {
+				continue
+			}
+			if err := r.keyValue(v, it.Node(), place{depth, Commas}); err != nil {
 				return nil, err
 			}
 		}
