@@ -4,11 +4,15 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/tagboat/tagboat/internal/cargo"
 	"github.com/tagboat/tagboat/internal/cargo/edit"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/rehearsal/sample"
+	"github.com/tagboat/tagboat/internal/semver"
 )
 
 // TestWriteAllOrNothing breaks the second of three files in several ways.
@@ -76,5 +80,65 @@ func TestWriteKeepsMode(t *testing.T) {
 	}
 	if text, err := os.ReadFile(name); err != nil || string(text) != "a" {
 		t.Errorf("restored to %q, %v", text, err)
+	}
+}
+
+// TestSamples bumps the sample workspaces and asks cargo whether every lock file agrees with the manifests then.
+func TestSamples(t *testing.T) {
+	run := runner(t)
+	for name, c := range map[string]struct {
+		version string
+		locks   []string
+	}{
+		"hyperlight": {"0.5.0-rc--1", []string{".", "src/tests/rust_guests"}},
+		"mshv":       {"0.7.1", []string{"."}},
+		"cloud":      {"54.0.0", []string{"."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), name)
+			if err := sample.Stage(t.Context(), filepath.Join("../../../testdata/workspaces", name), dir); err != nil {
+				t.Fatal(err)
+			}
+			w, err := cargo.Load(t.Context(), run, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, err := semver.Parse(c.version)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changes := edit.Changes{Versions: map[string]semver.Version{}}
+			for _, m := range w.Members {
+				if !m.Versionless && !strings.HasPrefix(m.Manifest, "fuzz/") && m.Name != "trace_dump" {
+					changes.Versions[m.Name] = v
+				}
+			}
+			r, err := edit.Apply(t.Context(), run, w, changes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var locks []string
+			for _, f := range r.Files {
+				if f.Edits == nil {
+					locks = append(locks, filepath.Dir(f.Name))
+				}
+			}
+			if !slices.Equal(locks, c.locks) {
+				t.Errorf("lock files in %q followed, want %q", locks, c.locks)
+			}
+			for _, at := range c.locks {
+				if _, err := run(t.Context(), filepath.Join(dir, at), "cargo", "metadata", "--locked", "--offline", "--format-version", "1"); err != nil {
+					t.Error(err)
+				}
+			}
+			again, err := cargo.Load(t.Context(), run, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bad := slices.Concat(again.VersionsAgree(c.version), again.Siblings("")); len(bad) > 0 {
+				t.Errorf("afterwards: %+v", bad)
+			}
+		})
 	}
 }
