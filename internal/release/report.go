@@ -16,9 +16,11 @@ const (
 	Started  = "started"  // the release workflow runs and was not followed
 	Planned  = "planned"  // nothing was written
 	Verified = "verified" // the bill of lading holds; tokens need nobody
-	Waiting  = "waiting"
-	Stopped  = "stopped"
-	Failed   = "failed"
+	// Redistributed: the registry holds every crate of others that was asked for.
+	Redistributed = "redistributed"
+	Waiting       = "waiting"
+	Stopped       = "stopped"
+	Failed        = "failed"
 )
 
 // Report is what a run did, for people and programs. It is the one document that --json prints.
@@ -173,7 +175,7 @@ func Problems(err error, step string) []ReportProblem {
 // ExitCode returns the exit code of the run.
 func (r *Report) ExitCode() int {
 	switch r.Outcome {
-	case Released, Started, Planned, Verified:
+	case Released, Started, Planned, Verified, Redistributed:
 		return problem.ExitDone
 	case Waiting:
 		return problem.ExitWaiting

@@ -50,8 +50,9 @@ type Snapshot struct {
 type Checkout struct {
 	Tag       Tag               `json:"tag"`
 	Commit    string            `json:"commit"`
-	Crates    []Crate           `json:"crates"`           // publishable crates of this release, in publishing order
-	Sealed    bool              `json:"sealed,omitempty"` // the crates are those of an authentic bill: they were judged and packaged before, and cargo was not asked
+	Upstream  *Upstream         `json:"upstream,omitempty"` // of a redistribution: the commit is one of that repository
+	Crates    []Crate           `json:"crates"`             // publishable crates of this release, in publishing order
+	Sealed    bool              `json:"sealed,omitempty"`   // the crates are those of an authentic bill: they were judged and packaged before, and cargo was not asked
 	Private   []string          `json:"private,omitempty"`
 	Indexes   map[string]string `json:"indexes,omitempty"` // registry alias -> index, from .cargo/config.toml
 	Changelog Changelog         `json:"changelog"`
@@ -161,6 +162,7 @@ type Registry struct {
 type Access struct {
 	Asked   bool   `json:"asked"`
 	NoToken bool   `json:"no_token,omitempty"` // no credential is configured
+	Auth    bool   `json:"auth,omitempty"`     // reading needs a token, too
 	Problem string `json:"problem,omitempty"`  // why publishing there cannot work
 	Hint    string `json:"hint,omitempty"`
 	// Publish is yes, no, or unknown where it shows at the first upload.
