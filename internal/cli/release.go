@@ -106,15 +106,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	}
 	held := a.tokens(cfg, indexes)
 	w.Registry = observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
-		if pinned := a.env[indexVariable(name)]; pinned != "" && pinned != index {
-			return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, indexVariable(name))
-		}
-		r, err := registry.New(name, index)
-		if c, ok := cfg.Registries[name]; ok && err == nil {
-			r = configured(r, c)
-		}
-		return r, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) },
-			Token: func(context.Context) (secret.Value, error) { return held.of(name), nil }}, err
+		return a.openRegistry(cfg, held, name, index)
 	})
 	w.TokenFrom = held.from
 	w.Token = func(ctx context.Context, name string) (secret.Value, error) {
@@ -138,6 +130,19 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	}
 	w.Keys = a.billKeys(held)
 	return w, clean, nil
+}
+
+// openRegistry says how a registry is spoken to.
+func (a *app) openRegistry(cfg config.Config, held tokens, name, index string) (registry.Registry, registry.Options, error) {
+	if pinned := a.env[indexVariable(name)]; pinned != "" && pinned != index {
+		return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, indexVariable(name))
+	}
+	r, err := registry.New(name, index)
+	if c, ok := cfg.Registries[name]; ok && err == nil {
+		r = configured(r, c)
+	}
+	return r, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) },
+		Token: func(context.Context) (secret.Value, error) { return held.of(name), nil }}, err
 }
 
 func userAgent() string { return "tagboat/" + Version + " (https://github.com/tagboat/tagboat)" }

@@ -35,6 +35,11 @@ type progress struct {
 
 // planned begins to draw a run.
 func (p *progress) planned(s release.Snapshot, plan release.Plan) func(converge.Event) {
+	return p.draw(s.Repository+" "+s.Checkout.Tag.Name, plan.Plan)
+}
+
+// draw begins to draw a plan.
+func (p *progress) draw(title string, plan converge.Plan) func(converge.Event) {
 	p.close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -45,8 +50,7 @@ func (p *progress) planned(s release.Snapshot, plan release.Plan) func(converge.
 	case p.app.quiet:
 		manner = render.Quiet
 	}
-	title := s.Repository + " " + s.Checkout.Tag.Name
-	mine := render.NewProgress(p.app.streams.Err, plan.Plan, render.Screen{Manner: manner, Style: p.app.style(p.app.streams.Err), Title: title, Size: p.app.size})
+	mine := render.NewProgress(p.app.streams.Err, plan, render.Screen{Manner: manner, Style: p.app.style(p.app.streams.Err), Title: title, Size: p.app.size})
 	p.current, p.stop = mine, make(chan struct{})
 	if manner == render.Live {
 		go tick(mine, p.stop)

@@ -26,9 +26,11 @@ var adapters = []string{"internal/cargo/...", "internal/registry/...", "internal
 var rooms = []room{
 	{"cmd/tagboat", []string{"internal/action", "internal/cli", "internal/cargo/zone"}, "main only starts an edge, or becomes a child of the build zone"},
 	{"internal/action", join(leaves, []string{"internal/cli", "internal/release", "internal/render/...", "internal/forge", "internal/notice"}), "a step chooses a command line and tells what its report says"},
-	{"internal/cli", join(leaves, adapters, []string{"internal/release/...", "internal/rehearsal/...", "internal/render/...", "internal/converge", "internal/care", "internal/cli/custody"}), "an edge wires; no other edge is below it"},
+	{"internal/cli/depot", join(leaves, adapters, []string{"internal/release/...", "internal/redist/...", "internal/notice", "internal/render/...", "internal/converge"}), "what people ask of tagboat redist"},
+	{"internal/cli", join(leaves, adapters, []string{"internal/release/...", "internal/redist/...", "internal/cli/depot", "internal/rehearsal/...", "internal/render/...", "internal/converge", "internal/care", "internal/cli/custody"}), "an edge wires; no other edge is below it"},
 	{"internal/cli/custody", join(leaves, []string{"internal/care", "internal/notice", "internal/forge", "internal/registry/...", "internal/release", "internal/render/..."}), "a part of the command line, about tokens alone"},
 	{"internal/render/plain", nil, "text of unknown origin is made safe without knowing whose it is"},
+	{"internal/render/hauled", []string{"internal/render", "internal/render/plain", "internal/release", "internal/redist"}, "sentences are made from data alone"},
 	{"internal/render/...", []string{"internal/render/plain", "internal/release", "internal/converge", "internal/config", "internal/problem"}, "sentences are made from data alone"},
 	{"internal/release", []string{"internal/converge", "internal/config", "internal/problem", "internal/secret", "internal/semver"}, "a plan is made from data alone"},
 	{"internal/release/reltest", join(leaves, adapters, []string{"internal/release/...", "internal/rehearsal/...", "internal/converge"}), "for tests"},
@@ -39,6 +41,8 @@ var rooms = []room{
 	{"internal/release/...", join(leaves, adapters, []string{"internal/release/...", "internal/converge"}), "a line of business uses adapters and knows no edge"},
 	{"internal/care", join(leaves, []string{"internal/forge", "internal/registry", "internal/release", "internal/notice"}), "a token is watched and renewed, whatever is released with it"},
 	{"internal/notice", []string{"internal/forge"}, "one text is kept current, whatever it says"},
+	{"internal/redist", []string{"internal/release", "internal/converge", "internal/config", "internal/problem", "internal/semver"}, "a plan is made from data alone; a redistribution reports as a release does"},
+	{"internal/redist/...", join(leaves, adapters, []string{"internal/redist/...", "internal/release/...", "internal/converge"}), "a line of business uses adapters and knows no edge"},
 	{"internal/converge", []string{"internal/problem"}, "the engine knows nothing of releases"},
 	{"internal/cargo/...", []string{"internal/cargo/...", "internal/git", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},
 	{"internal/registry/...", []string{"internal/registry/...", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},
@@ -56,6 +60,7 @@ var rooms = []room{
 	{"internal/secret", nil, "a leaf"},
 	{"internal/semver", nil, "a leaf"},
 	{"internal/acceptance/outside", join(leaves, adapters, []string{"internal/rehearsal/...", "internal/release"}), "an outside world for tests"},
+	{"internal/acceptance/debian", nil, "real crates for tests, without our own code"},
 	{"internal/acceptance", nil, "tests only"},
 	{"internal/bench", nil, "tests only"},
 	{"internal/container", nil, "tests only"},
@@ -149,7 +154,7 @@ var standard = []struct {
 	only []string
 	why  string
 }{
-	{"os/exec", []string{"internal/git", "internal/cargo/cage", "internal/rehearsal/gitstore", "internal/rehearsal/sample", "internal/rehearsal/openapi"}, "programs are started in few places"},
+	{"os/exec", []string{"internal/git", "internal/cargo/cage", "internal/rehearsal/gitstore", "internal/rehearsal/sample", "internal/rehearsal/openapi", "internal/acceptance/debian"}, "programs are started in few places"},
 	{"testing", []string{"internal/rehearsal/storm", "internal/release/reltest"}, "tests stay out of the binary; a storm needs the virtual clock of testing/synctest"},
 	{"testing/synctest", []string{"internal/rehearsal/storm"}, "tests stay out of the binary"},
 	{"net/http/httptest", []string{"internal/acceptance/outside", "internal/release/reltest"}, "tests stay out of the binary"},
@@ -188,7 +193,7 @@ func TestImportPlaces(t *testing.T) {
 }
 
 // pure are the packages whose result depends on nothing but their arguments.
-var pure = []string{"internal/release", "internal/render/...", "internal/semver", "internal/problem"}
+var pure = []string{"internal/release", "internal/redist", "internal/render/...", "internal/semver", "internal/problem"}
 
 // TestPure holds that plans and prose come from data: no file, no network, no clock, no adapter, not by a detour either.
 func TestPure(t *testing.T) {
@@ -250,7 +255,7 @@ func TestBinary(t *testing.T) {
 			imports[s.dir()] = append(imports[s.dir()], s.imports()...)
 		}
 	}
-	for _, name := range []string{"internal/rehearsal/openapi", "internal/acceptance/outside", "internal/release/reltest", "net/http/httptest", "github.com/google/go-cmp/cmp"} {
+	for _, name := range []string{"internal/rehearsal/openapi", "internal/acceptance/debian", "internal/acceptance/outside", "internal/release/reltest", "net/http/httptest", "github.com/google/go-cmp/cmp"} {
 		if chain := reach(imports, "cmd/tagboat", name); chain != nil {
 			t.Errorf("the program holds %s: %s", path.Base(name), strings.Join(chain, " -> "))
 		}
