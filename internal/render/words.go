@@ -15,6 +15,9 @@ import (
 // headline says in one sentence what became of a run.
 func headline(r release.Report) string {
 	what := "the release"
+	if r.Command == "redist" {
+		what = "the redistribution"
+	}
 	if r.Tag != "" {
 		what = r.Tag
 	}
@@ -34,6 +37,8 @@ func headline(r release.Report) string {
 		if hasStep(r, release.KindSeal) && !hasStep(r, release.KindRelease) {
 			text = "Prepared the draft of " + what
 		}
+	case release.Redistributed:
+		text = "Redistributed: the registry holds every crate that was asked for"
 	case release.Started:
 		text = "Started the release workflow for " + what
 	case release.Planned:
