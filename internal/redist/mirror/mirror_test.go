@@ -236,10 +236,13 @@ func (killed) StopsAll() bool { return true }
 
 // Each step in turn ends the process, before or after its effect; the next run finishes, and no crate is taken twice.
 func TestKilledAtEachStep(t *testing.T) {
+	var mu sync.Mutex
 	var keys []string
 	synctest.Test(t, func(t *testing.T) {
 		s := stage(t, 2, 2, registrytwin.Config{Manners: registrytwin.Lenient})
 		_, err := s.move(t, Options{Between: func(key string, after bool) error {
+			mu.Lock()
+			defer mu.Unlock()
 			keys = append(keys, fmt.Sprint(key, " ", after))
 			return nil
 		}})
