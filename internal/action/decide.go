@@ -44,6 +44,8 @@ func Decide(in Inputs, e Event, cfg config.Config) (Call, error) {
 		if in.Detach {
 			c.Args = append(c.Args, "--detach")
 		}
+	}
+	if c.Args[0] == "release" || c.Args[0] == "reconcile" || c.Args[0] == "redist" {
 		if in.Deadline != "" {
 			c.Args = append(c.Args, "--deadline="+in.Deadline)
 		}

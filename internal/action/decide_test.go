@@ -54,6 +54,7 @@ func TestDecide(t *testing.T) {
 		"pull request":         {auto, Event{Name: "pull_request", Ref: "refs/pull/7/merge", PullRequest: 7}, plain, "check"},
 		"schedule":             {auto, Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "reconcile --since=168h; token check --fail-on=expired"},
 		"command reconcile":    {with(func(in *Inputs) { in.Command = "reconcile" }), Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "reconcile --since=168h"},
+		"command redist":       {with(func(in *Inputs) { in.Command, in.Deadline, in.Detach = "redist", "1h", true }), Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "redist --deadline=1h"},
 		"command token-check":  {with(func(in *Inputs) { in.Command = "token-check" }), Event{Name: "push", Ref: "refs/heads/main"}, plain, "token check --fail-on=expired"},
 		"unknown event":        {auto, Event{Name: "workflow_run", Ref: "refs/heads/main"}, plain, "usage the event \"workflow_run\" does not say what to do"},
 		"unknown event, tag":   {with(func(in *Inputs) { in.Tag = "v1.0.0" }), Event{Name: "workflow_run", Ref: "refs/heads/main"}, plain, "release --tag=v1.0.0"},

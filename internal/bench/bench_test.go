@@ -32,7 +32,7 @@ func TestBenchmarks(t *testing.T) {
 		measure func(*testing.T) section
 	}{
 		{"publish", measurePublish}, {"overhead", measureOverhead}, {"resume", measureResume},
-		{"plan", measurePlan}, {"storm", measureStorm}, {"artifact", measureArtifact}, {"container", measureContainer},
+		{"plan", measurePlan}, {"storm", measureStorm}, {"artifact", measureArtifact}, {"container", measureContainer}, {"redist", measureRedist},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			syscall.Sync() // what an earlier measurement wrote must not be written during the next

@@ -133,7 +133,7 @@ Then let it look at the real world without writing anything:
 	flags.BoolVar(&a.noColor, "no-color", a.env["NO_COLOR"] != "", "no colours (also by NO_COLOR)")
 	flags.BoolVarP(&a.quiet, "quiet", "q", a.env["CI"] != "", "one line for each finished step (the default where CI is set)")
 	flags.StringVarP(&a.dir, "directory", "C", ".", "the repository")
-	root.AddCommand(a.rehearseCommand(), a.planCommand(), a.checkCommand(), a.packageCommand(), a.releaseCommand(), a.verifyCommand(), a.rollingCommand(), a.reconcileCommand(), a.tokenCommand(), a.configCommand())
+	root.AddCommand(a.rehearseCommand(), a.planCommand(), a.checkCommand(), a.packageCommand(), a.releaseCommand(), a.verifyCommand(), a.rollingCommand(), a.reconcileCommand(), a.redistCommand(), a.tokenCommand(), a.configCommand())
 	root.AddCommand(access.Commands(a.desk, &a.code)...)
 	root.AddCommand(a.prepare().Commands()...)
 	return root

@@ -354,9 +354,24 @@ var worldCommands = map[string]struct {
 	}},
 	// mark: what is there now counts as the script's own change
 	"mark": {0, func(context.Context, *testscript.TestScript, *state, []string) error { return nil }},
-	// publish REGISTRY CRATE VERSION: bytes that are not the workspace's
-	"publish": {3, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
-		return s.world.Publish(ctx, a[0], a[1], a[2], "// somebody else's\n")
+	// publish REGISTRY CRATE VERSION [SOURCE]: bytes that are not the workspace's
+	"publish": {-1, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		if len(a) < 3 || len(a) > 4 {
+			return errors.New("usage: world publish REGISTRY CRATE VERSION [SOURCE]")
+		}
+		return s.world.Publish(ctx, a[0], a[1], a[2], append(a, "// somebody else's\n")[3])
+	}},
+	// lock REGISTRY FILE: a Cargo.lock that takes everything in a registry from crates.io
+	"lock": {2, func(_ context.Context, ts *testscript.TestScript, s *state, a []string) error {
+		text := "version = 4\n"
+		for _, u := range s.world.Feeds[a[0]].Twin.Accepted() {
+			text += fmt.Sprintf("\n[[package]]\nname = %q\nversion = %q\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = %q\n", u.Name, u.Version, u.SHA256)
+		}
+		return os.WriteFile(ts.MkAbs(a[1]), []byte(text), 0o644)
+	}},
+	// yank REGISTRY CRATE VERSION
+	"yank": {3, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		return s.world.Yank(ctx, a[0], a[1], a[2])
 	}},
 	// drop TAG ASSET
 	"drop": {2, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {

@@ -230,18 +230,23 @@ const poll = 15 * time.Second
 // clients makes the client of each registry, with the credentials for it.
 func (a *app) clients(cfg config.Config, logins *login.Credentials) func(name, index string) (*registry.Client, error) {
 	return observe.Clients(func(name, index string) (registry.Registry, registry.Options, error) {
-		if pinned := a.env[credential.IndexVariable(name)]; pinned != "" && index != "" && pinned != index {
-			return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, credential.IndexVariable(name))
-		}
-		r, err := registry.New(name, index)
-		if c, ok := cfg.Registries[name]; ok && err == nil {
-			r = configured(r, c)
-		}
-		if err == nil {
-			err = logins.Allow(r)
-		}
-		return r, logins.Options(name, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) }}), err
+		return a.openRegistry(cfg, logins, name, index)
 	})
+}
+
+// openRegistry says how a registry is spoken to.
+func (a *app) openRegistry(cfg config.Config, logins *login.Credentials, name, index string) (registry.Registry, registry.Options, error) {
+	if pinned := a.env[credential.IndexVariable(name)]; pinned != "" && index != "" && pinned != index {
+		return registry.Registry{}, registry.Options{}, fmt.Errorf("the commit names the index %s, the environment %s (%s): its token is sent to neither", index, pinned, credential.IndexVariable(name))
+	}
+	r, err := registry.New(name, index)
+	if c, ok := cfg.Registries[name]; ok && err == nil {
+		r = configured(r, c)
+	}
+	if err == nil {
+		err = logins.Allow(r)
+	}
+	return r, logins.Options(name, registry.Options{UserAgent: userAgent(), Warn: a.warn, Hide: func(v secret.Value) { kind.Hide(a.masker, v) }}), err
 }
 
 func userAgent() string { return "tagboat/" + Version + " (https://github.com/tagboat/tagboat)" }

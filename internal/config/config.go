@@ -5,6 +5,8 @@
 // descriptions in the JSON Schema (docs/tagboat.schema.json). A tag may hold "enum=a,b" and "example=..." beside it.
 package config
 
+import "strings"
+
 // File is the name of the configuration file at the repository root.
 const File = "tagboat.toml"
 
@@ -26,6 +28,8 @@ type Config struct {
 	Changelog  Changelog           `toml:"changelog" json:"changelog" doc:"The changelog whose section opens the release notes."`
 	Blockers   Blockers            `toml:"blockers" json:"blockers" doc:"Open issues that stop a release."`
 	Pace       Pace                `toml:"pace" json:"pace" doc:"How much happens at the same time and how long a run waits."`
+	Redist     []Redist            `toml:"redist" json:"redist,omitempty" doc:"Crates of others that tagboat redist brings to a registry. Each table is one piece of work; without a name on its command line, all are done in order."`
+	ThirdParty ThirdParty          `toml:"thirdparty" json:"thirdparty" doc:"What crates of others must be like before tagboat redist moves them. It holds for every run, whether the file or the command line says what to move."`
 	Rules      map[string]Relax    `toml:"rules" json:"rules" doc:"Checks that this repository does without, each with the reason. Only rules marked as relaxable can be relaxed." example:"changelog"`
 }
 
@@ -58,6 +62,7 @@ type Registry struct {
 	ClientID    string `toml:"client_id" json:"client_id" doc:"Of Microsoft Entra: the id of the application that trusts the repository's jobs, which is no secret. Empty means the variable AZURE_CLIENT_ID." example:"11111111-2222-3333-4444-555555555555"`
 	Wait        string `toml:"wait" json:"wait" doc:"Between a crate and those that need it: \"order\" means that uploading in order is enough, \"index\" means to wait until the index shows the first." enum:"order,index"`
 	OwnSiblings bool   `toml:"own_siblings" json:"own_siblings" doc:"Crates in this registry find their siblings in it, for consumers who reach no other: dependencies by path that name no registry get this one in its packages. Where a crate goes to crates.io too, each registry then has bytes of its own, and the bill lists both."`
+	Mirror      bool   `toml:"mirror" json:"mirror" doc:"It holds copies of crates.io's crates, with their checksums: what lock files take from crates.io can be had here."`
 	NewCrates   Bucket `toml:"new_crates" json:"new_crates" doc:"The registry's limit for crates it has never seen."`
 	NewVersions Bucket `toml:"new_versions" json:"new_versions" doc:"The registry's limit for further versions of its crates."`
 	MaxSize     Size   `toml:"max_size" json:"max_size" doc:"The largest .crate file that the registry takes. 0 means unknown."`
@@ -135,6 +140,36 @@ type Relax struct {
 	Reason string `toml:"reason" json:"reason" doc:"Why. Shown in every report. Required."`
 }
 
+// Redist is one [[redist]].
+type Redist struct {
+	Name     string            `toml:"name" json:"name" doc:"What the command line calls it. Required." example:"third-party"`
+	Source   string            `toml:"source" json:"source" doc:"Where the crates are: crates-io, another name in [registries], or the URL of a git repository. Required." example:"crates-io"`
+	Registry string            `toml:"registry" json:"registry" doc:"The registry that they go to, a name in [registries]. Required." example:"my-feed"`
+	Crates   []string          `toml:"crates" json:"crates" doc:"Which crates: NAME@VERSION from a registry, names from git."`
+	Locks    []string          `toml:"locks" json:"locks" doc:"From a registry: Cargo.lock files, as paths from the repository root; all crates that they take from the source are wanted." example:"[\"Cargo.lock\"]"`
+	Rev      string            `toml:"rev" json:"rev" doc:"From git: the commit, tag or branch."`
+	Version  string            `toml:"version" json:"version" doc:"From git: the version to publish under. {version} is the crate's own, {date} the day of publishing (20240416), {rev} the first ten digits of the commit, {count} the number of commits up to it. Empty means {version}-{date}."`
+	Watch    string            `toml:"watch" json:"watch" doc:"From git: the registry on which upstream might publish the crates itself, which every run then says. Empty means crates-io; \"none\" asks nobody."`
+	Metadata map[string]string `toml:"metadata" json:"metadata" doc:"From git: keys of [package] that the manifests lack and registries want, such as description and license."`
+}
+
+// ThirdParty is [thirdparty].
+type ThirdParty struct {
+	Licenses     []string `toml:"licenses" json:"licenses" doc:"SPDX identifiers of the licences that are accepted. Empty accepts all. Of \"A OR B\" one is enough, of \"A AND B\" both are needed." example:"[\"MIT\", \"Apache-2.0\", \"BSD-3-Clause\"]"`
+	DenyLicenses []string `toml:"deny_licenses" json:"deny_licenses" doc:"SPDX identifiers of licences that are not accepted."`
+	Reviewed     []string `toml:"reviewed" json:"reviewed" doc:"Names of crates whose licence a person has read: the licence rules do not hold for them. With * and ?." example:"[\"ring\"]"`
+	DenyNames    []string `toml:"deny_names" json:"deny_names" doc:"Names of crates that are never moved, with * and ?." example:"[\"openssl-sys\"]"`
+	Advisories   string   `toml:"advisories" json:"advisories" doc:"A git repository of advisories in the format of RustSec, as URL or absolute folder: versions with a known vulnerability are not moved, other advisories are warnings. Empty asks nobody." example:"https://github.com/rustsec/advisory-db"`
+	Accepted     []string `toml:"accepted" json:"accepted" doc:"Identifiers of advisories that do not matter here." example:"[\"RUSTSEC-2020-0071\"]"`
+	MinAge       Duration `toml:"min_age" json:"min_age" doc:"How long a version must have been published. The index of the source must say when it was." example:"\"168h\""`
+}
+
+// DefaultVersion is the version template of a [[redist]] from git that names none.
+const DefaultVersion = "{version}-{date}"
+
+// Git reports whether the source is a git repository rather than a registry.
+func (r Redist) Git() bool { return strings.ContainsAny(r.Source, ":/") }
+
 // Default returns the configuration of a repository without tagboat.toml.
 func Default() Config {
 	return Config{
@@ -168,11 +203,17 @@ func Default() Config {
 			Prerelease:     "auto",
 			Rolling:        Rolling{Tag: "dev-latest", KeepDays: 7},
 		},
-		Changelog: Changelog{Path: "CHANGELOG.md", Required: "when-present"},
-		Blockers:  Blockers{Label: "release-blocker"},
-		Pace:      Pace{Uploads: 4, Attempts: 5, MaxWait: 30 * minute},
-		Rules:     map[string]Relax{},
+		Changelog:  Changelog{Path: "CHANGELOG.md", Required: "when-present"},
+		Blockers:   Blockers{Label: "release-blocker"},
+		Pace:       Pace{Uploads: 4, Attempts: 5, MaxWait: 30 * minute},
+		ThirdParty: ThirdParty{Licenses: []string{}, DenyLicenses: []string{}, Reviewed: []string{}, DenyNames: []string{}, Accepted: []string{}},
+		Rules:      map[string]Relax{},
 	}
+}
+
+// redistDefaults are the values of a [[redist]] before its table is read.
+func redistDefaults() Redist {
+	return Redist{Crates: []string{}, Locks: []string{}, Metadata: map[string]string{}}
 }
 
 // registryDefaults are the values of a registry other than crates.io before its table is read: nothing is known about

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -67,6 +68,23 @@ func keyLines(content []byte, name string) Origins {
 		}
 	}
 	var table []string
+	tables := map[string]int{} // how many tables an array of them has so far
+	// within is the path of a table, with the number of the table that is meant after each array of tables on its way.
+	within := func(it unstable.Iterator, array bool) []string {
+		var path []string
+		for it.Next() {
+			path = append(path, string(it.Node().Data))
+			joined := tomlkey.Join(path)
+			if array && it.IsLast() {
+				tables[joined]++
+			}
+			if n := tables[joined]; n > 0 {
+				path = append(path, strconv.Itoa(n-1))
+			}
+			add(path, it.Node())
+		}
+		return path
+	}
 	var keyValue func(prefix []string, n *unstable.Node)
 	keyValue = func(prefix []string, n *unstable.Node) {
 		path := slices.Clone(prefix)
@@ -83,11 +101,7 @@ func keyLines(content []byte, name string) Origins {
 	for p.NextExpression() {
 		switch n := p.Expression(); n.Kind {
 		case unstable.Table, unstable.ArrayTable:
-			table = nil
-			for it := n.Key(); it.Next(); {
-				table = append(table, string(it.Node().Data))
-				add(table, it.Node())
-			}
+			table = within(n.Key(), n.Kind == unstable.ArrayTable)
 		case unstable.KeyValue:
 			keyValue(table, n)
 		}
@@ -176,10 +190,31 @@ func (l *loader) value(from any, into reflect.Value, path []string) {
 		l.table(tree, into, path)
 		return
 	}
+	if tomlkey.IsTables(into.Type()) {
+		l.tables(from, into, path)
+		return
+	}
 	if err := assign(from, into); errors.Is(err, errType) {
 		l.wrongType(path, wanted(into.Type()), from)
 	} else if err != nil {
 		l.report(path, fmt.Sprintf("%s has a wrong value", tomlkey.Join(path)), err.Error(), "")
+	}
+}
+
+// tables fills an array of tables.
+func (l *loader) tables(from any, into reflect.Value, path []string) {
+	list, ok := from.([]any)
+	if !ok {
+		l.wrongType(path, "an array of tables", from)
+		return
+	}
+	for i, one := range list {
+		fresh := reflect.New(into.Type().Elem()).Elem()
+		if fresh.Type() == reflect.TypeFor[Redist]() {
+			fresh.Set(reflect.ValueOf(redistDefaults()))
+		}
+		l.value(one, fresh, append(slices.Clone(path), strconv.Itoa(i)))
+		into.Set(reflect.Append(into, fresh))
 	}
 }
 

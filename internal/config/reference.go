@@ -48,7 +48,11 @@ func writeSection(b *strings.Builder, f tomlkey.Field, v reflect.Value, path []s
 			v.Set(reflect.ValueOf(tokenDefaults()))
 		}
 	}
-	fmt.Fprintf(b, "\n%s `[%s]`\n\n%s\n\n", strings.Repeat("#", min(len(path)+1, 4)), strings.Join(path, "."), f.Doc)
+	heading := "[" + strings.Join(path, ".") + "]"
+	if tomlkey.IsTables(v.Type()) {
+		heading, v = "["+heading+"]", reflect.ValueOf(redistDefaults())
+	}
+	fmt.Fprintf(b, "\n%s `%s`\n\n%s\n\n", strings.Repeat("#", min(len(path)+1, 4)), heading, f.Doc)
 	var tables, keys []tomlkey.Field
 	for _, key := range tomlkey.Fields(v.Type()) {
 		if isTable(key.Type) {
@@ -61,7 +65,7 @@ func writeSection(b *strings.Builder, f tomlkey.Field, v reflect.Value, path []s
 	for _, key := range keys {
 		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", key.Name, typeName(key), code(literal(v.FieldByIndex(key.Index))), cell(key.Doc))
 	}
-	writeExample(b, f, keys, path)
+	writeExample(b, f, keys, heading)
 	for _, table := range tables {
 		writeSection(b, table, v.FieldByIndex(table.Index), append(path[:len(path):len(path)], table.Name))
 	}
@@ -69,10 +73,10 @@ func writeSection(b *strings.Builder, f tomlkey.Field, v reflect.Value, path []s
 
 // isTable reports whether a key has a section of its own; a table of strings is a key.
 func isTable(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct || t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Struct
+	return t.Kind() == reflect.Struct || tomlkey.IsTables(t) || t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Struct
 }
 
-func writeExample(b *strings.Builder, f tomlkey.Field, keys []tomlkey.Field, path []string) {
+func writeExample(b *strings.Builder, f tomlkey.Field, keys []tomlkey.Field, heading string) {
 	var lines []string
 	for _, key := range keys {
 		switch {
@@ -86,11 +90,10 @@ func writeExample(b *strings.Builder, f tomlkey.Field, keys []tomlkey.Field, pat
 	if len(lines) == 0 {
 		return
 	}
-	name := strings.Join(path, ".")
 	if f.Example != "" {
-		name = strings.Replace(name, "NAME", f.Example, 1)
+		heading = strings.Replace(heading, "NAME", f.Example, 1)
 	}
-	fmt.Fprintf(b, "\n```toml\n[%s]\n%s\n```\n", name, strings.Join(lines, "\n"))
+	fmt.Fprintf(b, "\n```toml\n%s\n%s\n```\n", heading, strings.Join(lines, "\n"))
 }
 
 func writeCratesIO(b *strings.Builder, r Registry) {

@@ -66,6 +66,10 @@ func describeSchema(s *jsonschema.Schema, v reflect.Value, path []string) {
 		case reflect.Map:
 			describeEntries(property, value, here)
 		default:
+			if tomlkey.IsTables(value.Type()) {
+				describeSchema(property.Items, reflect.ValueOf(redistDefaults()), here)
+				continue
+			}
 			if len(path) == 0 || path[0] != "registries" {
 				property.Default = plain(value)
 			}

@@ -44,6 +44,7 @@ func (l *loader) validate(c Config) {
 	l.changelog(c.Changelog)
 	l.between([]string{"pace", "uploads"}, c.Pace.Uploads, 1, 64)
 	l.between([]string{"pace", "attempts"}, c.Pace.Attempts, 1, 100)
+	l.redist(c)
 	l.rules(c.Rules)
 }
 

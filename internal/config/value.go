@@ -134,6 +134,9 @@ func Set(c *Config, o Origins, key, value string, from Origin) error {
 	if !ok {
 		return usage(from, fmt.Sprintf("unknown key %s", key), tomlkey.UnknownHint(reflect.TypeFor[Config](), path))
 	}
+	if typ, ok := tomlkey.TypeAt(reflect.TypeFor[Config](), path[:1]); ok && tomlkey.IsTables(typ) {
+		return usage(from, fmt.Sprintf("%s is only set in %s", key, File), "")
+	}
 	leaf, err := parseText(typ, value)
 	if err != nil {
 		return usage(from, fmt.Sprintf("%s has a wrong value: %v", key, err), "")
@@ -174,7 +177,7 @@ func usage(from Origin, summary, hint string) error {
 // parseText reads text for a key of type t into what a TOML document would give.
 func parseText(t reflect.Type, text string) (any, error) {
 	switch {
-	case t.Kind() == reflect.Struct || t.Kind() == reflect.Map:
+	case t.Kind() == reflect.Struct || t.Kind() == reflect.Map || tomlkey.IsTables(t):
 		return nil, errors.New("it is a table")
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) || t.Kind() == reflect.String:
 		return text, nil

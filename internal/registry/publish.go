@@ -24,6 +24,11 @@ type Crate struct{ *cratefile.File }
 // OpenCrate reads and checks the .crate at path, which must stay unchanged until it is published.
 func OpenCrate(path string) (*Crate, error) { return crateOf(cratefile.Open(path, cratefile.Limits{})) }
 
+// OpenPublished is OpenCrate for a .crate that somebody published before: old ones lack files that they name.
+func OpenPublished(path string) (*Crate, error) {
+	return crateOf(cratefile.Open(path, cratefile.Limits{Published: true}))
+}
+
 // ReadCrate reads and checks a .crate in memory.
 func ReadCrate(b []byte) (*Crate, error) { return crateOf(cratefile.Read(b, cratefile.Limits{})) }
 
@@ -34,7 +39,9 @@ func crateOf(f *cratefile.File, err error) (*Crate, error) {
 	return &Crate{f}, nil
 }
 
-func target(r Registry) cratefile.Target { return cratefile.Target{Index: r.Index, Mirror: r.Mirror} }
+func target(r Registry) cratefile.Target {
+	return cratefile.Target{Index: r.Index, Mirror: r.Mirror, MirrorOf: r.MirrorOf}
+}
 
 // Metadata returns the JSON of the publish request to r, byte for byte as cargo 1.95 sends it.
 func (c *Crate) Metadata(r Registry) ([]byte, error) { return c.File.Metadata(target(r)) }

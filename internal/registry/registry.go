@@ -28,9 +28,10 @@ type Registry struct {
 	Pace  Pace
 	// MaxCrate is the largest .crate that it takes, in bytes; 0 is unknown.
 	MaxCrate int64
-	// Mirror: the registry holds copies of crates.io's crates, so a dependency on crates.io is published as one within
-	// the registry.
-	Mirror bool
+	// Mirror: the registry holds copies of another one's crates, so a dependency on that one is published as one within
+	// the registry. MirrorOf is the other's index, as cargo names it; "" is crates.io.
+	Mirror   bool
+	MirrorOf string
 }
 
 // Kind is a registry's software or service; package kind says what is known of each.

@@ -28,6 +28,7 @@ type Bill struct {
 	Tag        string            `json:"tag"`
 	Commit     string            `json:"commit"`
 	Branch     string            `json:"branch,omitempty"`
+	Upstream   *Upstream         `json:"upstream,omitempty"`    // of a redistribution: whose crates these are; the commit is one of that repository
 	Toolchain  string            `json:"toolchain"`             // "rustc 1.95.0 (…)"
 	Cargo      string            `json:"cargo"`                 // "cargo 1.95.0 (…)"
 	Isolation  []string          `json:"isolation"`             // what closed the build zone: "landlock abi 7", "user tagboat-build", "network namespace"
@@ -36,6 +37,13 @@ type Bill struct {
 	Artifacts  []BillArtifact    `json:"artifacts,omitempty"`
 	Relaxed    []BillRelaxed     `json:"relaxed,omitempty"` // rules the configuration relaxed, with its reasons
 	MAC        map[string]string `json:"mac,omitempty"`     // registry name -> hex HMAC-SHA256 of the bill without this field
+}
+
+// Upstream is the repository that the crates of a redistribution come from.
+type Upstream struct {
+	Repository string   `json:"repository"`        // URL
+	Rev        string   `json:"rev"`               // the commit, tag or branch that was asked for
+	Changes    []string `json:"changes,omitempty"` // what was changed in its manifests: "FILE: KEY = VALUE"
 }
 
 // BillCrate is one packaged crate. Two registries that need different bytes of one version have two entries.

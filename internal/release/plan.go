@@ -311,11 +311,15 @@ func Short(sha string) string { return sha[:min(len(sha), 10)] }
 // ruleOrder lists the rules that this snapshot was judged by, in the order in which a release meets them.
 func ruleOrder(s Snapshot) []string {
 	needsForge := map[string]bool{"tag-moved": true, "development-branch": true, "release-branch": true, "blockers": true}
+	foreign := map[string]bool{"toolchain": true, "isolation": true, "registry-access": true, "same-bytes": true, "rate-limit": true}
 	needsRegistry := map[string]bool{"registry-access": true, "same-bytes": true, "rate-limit": true}
 	var out []string
 	for _, r := range config.Rules() {
 		if needsForge[r.Name] && !s.Remote.Asked || needsRegistry[r.Name] && len(s.Registries) == 0 {
 			continue
+		}
+		if s.Checkout.Upstream != nil && !foreign[r.Name] {
+			continue // the others are about a repository's own releases
 		}
 		out = append(out, r.Name)
 	}

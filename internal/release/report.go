@@ -20,6 +20,8 @@ const (
 	Waiting  = "waiting"
 	Stopped  = "stopped"
 	Failed   = "failed"
+	// Redistributed: the registry holds every crate of others that was asked for.
+	Redistributed = "redistributed"
 )
 
 // Report is what a run did, for people and programs. It is the one document that --json prints.
@@ -202,7 +204,7 @@ func Problems(err error, step string) []ReportProblem {
 // ExitCode returns the exit code of the run.
 func (r *Report) ExitCode() int {
 	switch r.Outcome {
-	case Released, Started, Planned, Verified, Changed:
+	case Released, Started, Planned, Verified, Changed, Redistributed:
 		return problem.ExitDone
 	case Waiting:
 		return problem.ExitWaiting

@@ -52,9 +52,10 @@ type Snapshot struct {
 type Checkout struct {
 	Tag       Tag               `json:"tag"`
 	Commit    string            `json:"commit"`
-	Crates    []Crate           `json:"crates"`           // publishable crates of this release, in publishing order
-	Sealed    bool              `json:"sealed,omitempty"` // the crates are those of an authentic bill: they were judged and packaged before, and cargo was not asked
-	Handed    bool              `json:"handed,omitempty"` // the crates were packaged by another job, whose files are at hand
+	Upstream  *Upstream         `json:"upstream,omitempty"` // of a redistribution: the commit is one of that repository
+	Crates    []Crate           `json:"crates"`             // publishable crates of this release, in publishing order
+	Sealed    bool              `json:"sealed,omitempty"`   // the crates are those of an authentic bill: they were judged and packaged before, and cargo was not asked
+	Handed    bool              `json:"handed,omitempty"`   // the crates were packaged by another job, whose files are at hand
 	Private   []string          `json:"private,omitempty"`
 	Indexes   map[string]string `json:"indexes,omitempty"` // registry alias -> index, from .cargo/config.toml
 	Changelog Changelog         `json:"changelog"`
@@ -166,6 +167,7 @@ type Registry struct {
 type Access struct {
 	Asked   bool   `json:"asked"`
 	NoToken bool   `json:"no_token,omitempty"` // no credential is configured
+	Auth    bool   `json:"auth,omitempty"`     // reading needs a token, too
 	Problem string `json:"problem,omitempty"`  // why publishing there cannot work
 	Detail  string `json:"detail,omitempty"`   // what was met, or what is missing, in lines
 	Hint    string `json:"hint,omitempty"`

@@ -15,6 +15,9 @@ import (
 // headline says in one sentence what became of a run.
 func headline(r release.Report) string {
 	what := "the release"
+	if r.Command == "redist" {
+		what = "the redistribution"
+	}
 	if r.Tag != "" {
 		what = r.Tag
 	}
@@ -37,6 +40,8 @@ func headline(r release.Report) string {
 		if hasStep(r, release.KindSeal) && !hasStep(r, release.KindRelease) {
 			text = "Prepared the draft of " + what
 		}
+	case release.Redistributed:
+		text = "Redistributed: the registry holds every crate that was asked for"
 	case release.Started:
 		text = "Started the release workflow for " + what
 	case release.Planned:
@@ -241,30 +246,3 @@ func warnings(r release.Report) []release.ReportProblem {
 	}
 	return out
 }
-
-// What packages below this one share with it.
-
-// Title is the first lines of a report: what became of it, of which commit.
-func Title(s Style, r release.Report) string {
-	var b strings.Builder
-	writeTitle(&b, s, r)
-	return b.String()
-}
-
-// Findings are the warnings and problems of a report.
-func Findings(s Style, r release.Report) string {
-	var b strings.Builder
-	writeFindings(&b, s, r)
-	return b.String()
-}
-
-// Mermaid is the picture of the order of publishing.
-func Mermaid(r release.Report) string {
-	var b strings.Builder
-	writeMermaid(&b, r)
-	return b.String()
-}
-
-// Code makes text of unknown origin a code span of Markdown, and Words words of it.
-func Code(s string) string  { return code(s) }
-func Words(s string) string { return escape(plain.Clean(s)) }

@@ -26,15 +26,17 @@ var adapters = []string{"internal/cargo/...", "internal/registry/...", "internal
 var rooms = []room{
 	{"cmd/tagboat", []string{"internal/action", "internal/cli", "internal/cargo/zone"}, "main only starts an edge, or becomes a child of the build zone"},
 	{"internal/action", join(leaves, []string{"internal/cli", "internal/release", "internal/render/...", "internal/forge", "internal/notice"}), "a step chooses a command line and tells what its report says"},
+	{"internal/cli/depot", join(leaves, adapters, []string{"internal/release/...", "internal/redist/...", "internal/notice", "internal/render/...", "internal/converge"}), "what people ask of tagboat redist"},
 	{"internal/cli/prepare", join(leaves, adapters, []string{"internal/bump/...", "internal/release/...", "internal/render/...", "internal/converge"}), "a part of the command line, about what comes before a tag"},
-	{"internal/cli/manual", []string{"internal/cli/access", "internal/problem", "internal/release", "internal/release/handover"}, "the reference is made from the commands, by names that documents have"},
+	{"internal/cli/manual", []string{"internal/cli/access", "internal/credential", "internal/problem", "internal/release", "internal/release/handover"}, "the reference is made from the commands, by names that documents have"},
 	{"internal/cli/screen", []string{"internal/release", "internal/render", "internal/converge"}, "what is drawn was decided elsewhere"},
-	{"internal/cli", join(leaves, adapters, []string{"internal/cli/...", "internal/release/...", "internal/rehearsal/...", "internal/render/...", "internal/converge", "internal/care"}), "an edge wires; no other edge is below it"},
+	{"internal/cli", join(leaves, adapters, []string{"internal/cli/...", "internal/release/...", "internal/rehearsal/...", "internal/render/...", "internal/converge", "internal/care", "internal/redist/..."}), "an edge wires; no other edge is below it"},
 	{"internal/cli/prompt", nil, "people are asked without knowing what for"},
 	{"internal/cli/custody", join(leaves, []string{"internal/cli/prompt", "internal/care", "internal/notice", "internal/forge", "internal/registry/...", "internal/release", "internal/render/..."}), "a part of the command line, about tokens alone"},
 	{"internal/cli/access", []string{"internal/cli/prompt", "internal/cargo/...", "internal/config", "internal/credential", "internal/problem", "internal/registry/...", "internal/render/...", "internal/secret"}, "access to registries knows nothing of releases"},
 	{"internal/render/plain", nil, "text of unknown origin is made safe without knowing whose it is"},
 	{"internal/render/bumped", []string{"internal/render", "internal/render/plain", "internal/release"}, "sentences are made from data alone"},
+	{"internal/render/hauled", []string{"internal/render", "internal/render/plain", "internal/release", "internal/redist"}, "sentences are made from data alone"},
 	{"internal/render/...", []string{"internal/render/plain", "internal/release", "internal/converge", "internal/config", "internal/problem"}, "sentences are made from data alone"},
 	{"internal/release", []string{"internal/converge", "internal/config", "internal/problem", "internal/secret", "internal/semver"}, "a plan is made from data alone"},
 	{"internal/release/reltest", join(leaves, adapters, []string{"internal/release/...", "internal/rehearsal/...", "internal/converge"}), "for tests"},
@@ -49,6 +51,8 @@ var rooms = []room{
 	{"internal/notice", []string{"internal/forge"}, "one text is kept current, whatever it says"},
 	{"internal/bump", join(leaves, []string{"internal/release"}), "what a bump changes is decided from data alone; tags and branches are those of a release"},
 	{"internal/bump/...", join(leaves, adapters, []string{"internal/bump/...", "internal/converge"}), "a line of business uses adapters and knows no edge"},
+	{"internal/redist", []string{"internal/release", "internal/converge", "internal/config", "internal/problem", "internal/semver"}, "a plan is made from data alone; a redistribution reports as a release does"},
+	{"internal/redist/...", join(leaves, adapters, []string{"internal/redist/...", "internal/release/...", "internal/converge"}), "a line of business uses adapters and knows no edge"},
 	{"internal/converge", []string{"internal/problem"}, "the engine knows nothing of releases"},
 	{"internal/cargo/...", []string{"internal/cargo/...", "internal/git", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},
 	{"internal/registry/...", []string{"internal/registry/...", "internal/problem", "internal/secret", "internal/semver"}, "an adapter has no policy"},
@@ -68,6 +72,7 @@ var rooms = []room{
 	{"internal/semver", nil, "a leaf"},
 	{"internal/changelog", nil, "a leaf"},
 	{"internal/acceptance/outside", join(leaves, adapters, []string{"internal/rehearsal/...", "internal/release"}), "an outside world for tests"},
+	{"internal/acceptance/debian", nil, "real crates for tests, without our own code"},
 	{"internal/acceptance", nil, "tests only"},
 	{"internal/bench", nil, "tests only"},
 	{"internal/container", nil, "tests only"},
@@ -163,7 +168,7 @@ var standard = []struct {
 	only []string
 	why  string
 }{
-	{"os/exec", []string{"internal/git", "internal/cargo/cage", "internal/credential", "internal/rehearsal/gitstore", "internal/rehearsal/sample", "internal/rehearsal/openapi"}, "programs are started in few places"},
+	{"os/exec", []string{"internal/git", "internal/cargo/cage", "internal/credential", "internal/rehearsal/gitstore", "internal/rehearsal/sample", "internal/rehearsal/openapi", "internal/acceptance/debian"}, "programs are started in few places"},
 	{"testing", []string{"internal/rehearsal/storm", "internal/release/reltest"}, "tests stay out of the binary; a storm needs the virtual clock of testing/synctest"},
 	{"testing/synctest", []string{"internal/rehearsal/storm"}, "tests stay out of the binary"},
 	{"net/http/httptest", []string{"internal/acceptance/outside", "internal/release/reltest"}, "tests stay out of the binary"},
@@ -202,7 +207,7 @@ func TestImportPlaces(t *testing.T) {
 }
 
 // pure are the packages whose result depends on nothing but their arguments.
-var pure = []string{"internal/release", "internal/bump", "internal/changelog", "internal/render/...", "internal/semver", "internal/problem"}
+var pure = []string{"internal/release", "internal/bump", "internal/redist", "internal/changelog", "internal/render/...", "internal/semver", "internal/problem"}
 
 // TestPure holds that plans and prose come from data: no file, no network, no clock, no adapter, not by a detour either.
 func TestPure(t *testing.T) {
@@ -264,7 +269,7 @@ func TestBinary(t *testing.T) {
 			imports[s.dir()] = append(imports[s.dir()], s.imports()...)
 		}
 	}
-	for _, name := range []string{"internal/rehearsal/openapi", "internal/acceptance/outside", "internal/release/reltest", "net/http/httptest", "github.com/google/go-cmp/cmp"} {
+	for _, name := range []string{"internal/rehearsal/openapi", "internal/acceptance/debian", "internal/acceptance/outside", "internal/release/reltest", "net/http/httptest", "github.com/google/go-cmp/cmp"} {
 		if chain := reach(imports, "cmd/tagboat", name); chain != nil {
 			t.Errorf("the program holds %s: %s", path.Base(name), strings.Join(chain, " -> "))
 		}

@@ -24,10 +24,11 @@ var described = []struct {
 	dir   string
 	types []string
 }{
-	{"internal/release", []string{"Report", "ReportStep", "ReportProblem", "ReportBump", "ReportPick", "ReportEdit", "ReportToken", "ReportNotice", "Finding", "Crate", "Bill", "BillCrate", "BillRegistry", "BillArtifact", "BillRelaxed",
+	{"internal/release", []string{"Report", "ReportStep", "ReportProblem", "ReportBump", "ReportPick", "ReportEdit", "ReportToken", "ReportNotice", "Finding", "Crate", "Bill", "BillCrate", "BillRegistry", "BillArtifact", "BillRelaxed", "Upstream",
 		"Snapshot", "Request", "Checkout", "Tag", "Changelog", "Workflow", "Remote", "Issue", "Release", "Asset", "Ledger", "Registry", "Access", "IndexState", "Forecast", "Artifact"}},
 	{"internal/release/handover", []string{"Document"}},
 	{"internal/release/prove", []string{"Proof"}},
+	{"internal/redist", []string{"Part", "Move", "Superseded"}},
 	{"internal/cli", []string{"settings"}},
 	{"internal/render", []string{"TokenSource"}},
 	{"internal/cli/access", []string{"Session", "SessionGrant", "LoginReport"}},
@@ -179,7 +180,7 @@ func TestJSONOutcomes(t *testing.T) {
 		got[m[1]] = m[2]
 	}
 	want := map[string]string{}
-	for _, outcome := range []string{release.Released, release.Started, release.Planned, release.Verified, release.Waiting, release.Stopped, release.Failed} {
+	for _, outcome := range []string{release.Released, release.Started, release.Planned, release.Verified, release.Redistributed, release.Waiting, release.Stopped, release.Failed} {
 		want[outcome] = fmt.Sprint((&release.Report{Outcome: outcome}).ExitCode())
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -103,13 +103,33 @@ func (w *World) Publish(ctx context.Context, feed, name, version, source string)
 	if err != nil {
 		return err
 	}
-	r, err := registry.New(feed, f.Index)
+	client, err := f.client()
 	if err != nil {
 		return err
 	}
-	client := registry.NewClient(r, registry.Options{Token: func(context.Context) (secret.Value, error) { return secret.New(f.Token), nil }})
 	_, err = client.Publish(ctx, crate)
 	return err
+}
+
+func (f *Feed) client() (*registry.Client, error) {
+	r, err := registry.New(f.Name, f.Index)
+	if err != nil {
+		return nil, err
+	}
+	return registry.NewClient(r, registry.Options{Token: func(context.Context) (secret.Value, error) { return secret.New(f.Token), nil }}), nil
+}
+
+// Yank yanks a version in a registry.
+func (w *World) Yank(ctx context.Context, feed, name, version string) error {
+	f, ok := w.Feeds[feed]
+	if !ok {
+		return fmt.Errorf("no registry %s", feed)
+	}
+	client, err := f.client()
+	if err != nil {
+		return err
+	}
+	return client.Yank(ctx, name, version)
 }
 
 // asset finds an asset of the release with a tag, draft or not.
@@ -130,6 +150,23 @@ func (w *World) asset(ctx context.Context, tag, name string) (*forge.Client, for
 		}
 	}
 	return nil, forge.Release{}, forge.Asset{}, fmt.Errorf("release %s has no asset %s", tag, name)
+}
+
+// Asset downloads an asset of any release, by its name.
+func (w *World) Asset(ctx context.Context, name string) ([]byte, error) {
+	for _, r := range w.GitHub.Releases() {
+		client, _, a, err := w.asset(ctx, r.Tag, name)
+		if err != nil {
+			continue
+		}
+		body, err := client.DownloadAsset(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		defer body.Close()
+		return io.ReadAll(body)
+	}
+	return nil, fmt.Errorf("no release has an asset %s", name)
 }
 
 // DropAsset deletes an asset of a release.

@@ -43,6 +43,9 @@ type Request struct {
 	// packages then have other bytes than the commit alone gives, and say so (.cargo_vcs_info.json: dirty).
 	Own bool
 
+	// Changed: the files of Source differ from its commit, on purpose. cargo then writes into the package that it comes from
+	// that commit and is "dirty".
+	Changed  bool
 	Locked   Mode     // Off lets cargo bring a stale Cargo.lock up to date. Without a Cargo.lock one is made in either case
 	Verify   Mode     // Off leaves the verification builds out; the result says so
 	Features []string // features to verify with; empty is the default features

@@ -37,7 +37,7 @@ func (p *packer) cargoPackage(ctx context.Context, target string, flags ...strin
 	for _, name := range p.req.Crates {
 		argv = append(argv, "--package", name)
 	}
-	if p.changed {
+	if p.changed || p.req.Changed {
 		argv = append(argv, "--allow-dirty")
 	}
 	if len(p.req.Features) > 0 {

@@ -41,11 +41,15 @@ type Progress struct {
 
 // Planned begins to draw a run.
 func (p *Progress) Planned(s release.Snapshot, plan release.Plan) func(converge.Event) {
+	return p.Draw(s.Repository+" "+s.Checkout.Tag.Name, plan.Plan)
+}
+
+// Draw begins to draw a plan.
+func (p *Progress) Draw(title string, plan converge.Plan) func(converge.Event) {
 	p.Close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	title := s.Repository + " " + s.Checkout.Tag.Name
-	mine := render.NewProgress(p.Err, plan.Plan, render.Screen{Manner: p.Manner, Style: p.Style, Title: title, Size: Size})
+	mine := render.NewProgress(p.Err, plan, render.Screen{Manner: p.Manner, Style: p.Style, Title: title, Size: Size})
 	p.current, p.stop = mine, make(chan struct{})
 	if p.Manner == render.Live {
 		go tick(mine, p.stop)

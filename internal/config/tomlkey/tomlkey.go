@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -57,11 +58,21 @@ func isBare(s string) bool {
 	return s != ""
 }
 
+// IsTables reports whether a key holds an array of tables. Their paths have the table's number, from 0, after the key.
+func IsTables(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct
+}
+
 // TypeAt returns the type of the key at path.
 func TypeAt(t reflect.Type, path []string) (reflect.Type, bool) {
 	for _, key := range path {
 		switch t.Kind() {
 		case reflect.Map:
+			t = t.Elem()
+		case reflect.Slice:
+			if _, err := strconv.ParseUint(key, 10, 31); err != nil || !IsTables(t) {
+				return nil, false
+			}
 			t = t.Elem()
 		case reflect.Struct:
 			known := Fields(t)
@@ -103,6 +114,10 @@ func EachLeaf(v reflect.Value, path []string, do func(path []string, v reflect.V
 	case v.Kind() == reflect.Map:
 		for _, key := range slices.Sorted(maps.Keys(keysOf(v))) {
 			EachLeaf(v.MapIndex(reflect.ValueOf(key)), append(path, key), do)
+		}
+	case IsTables(v.Type()):
+		for i := range v.Len() {
+			EachLeaf(v.Index(i), append(path, strconv.Itoa(i)), do)
 		}
 	default:
 		do(path, v)

@@ -19,13 +19,16 @@ import (
 	"unicode/utf8"
 )
 
-// Limits bound what an archive may cost its reader. A zero field means its default.
+// Limits bound what an archive may cost its reader, and what it may lack. A zero field means its default.
 type Limits struct {
 	Compressed int64 // bytes of the .crate; default 512 MiB
 	Unpacked   int64 // bytes of all entries; default 512 MiB
 	Entries    int   // files and directories; default 100,000
 	Manifest   int64 // bytes of Cargo.toml and of .cargo_vcs_info.json; default 4 MiB
 	Readme     int64 // bytes of the README; default 16 MiB
+	// Published: somebody published the archive before, with the cargo of that day, which took READMEs and license files
+	// from outside of the package and left them there. One that is named and not in the archive counts as none.
+	Published bool
 }
 
 // maxJSON keeps the metadata within the request's 32-bit length by a wide margin.
@@ -136,7 +139,7 @@ func read(open func() (io.ReadCloser, error), limits Limits) (*File, error) {
 			return nil, err
 		}
 	}
-	if license := f.Manifest.LicenseFile; license != nil && !regular[*license] {
+	if license := f.Manifest.LicenseFile; license != nil && !regular[*license] && !limits.Published {
 		return nil, fmt.Errorf("the license file %q is not in the archive", *license)
 	}
 	return f, f.readReadme(limits, regular)
@@ -147,6 +150,12 @@ func (f *File) readReadme(limits Limits, regular map[string]bool) error {
 	name := f.Manifest.ReadmeFile
 	if name == nil {
 		return nil
+	}
+	if limits.Published {
+		if *name = path.Clean(*name); !regular[*name] {
+			f.Manifest.ReadmeFile = nil
+			return nil
+		}
 	}
 	if !regular[*name] {
 		return fmt.Errorf("the README %q is not in the archive", *name)

@@ -250,6 +250,7 @@ c = "=1.2"
 		"cratesIO": {Target{}, head + a + alias + "," + b + feed + "}," + d + "}," + c + "}" + tail},
 		"feed":     {Target{Index: feedURL}, head + a + crates + alias + "," + b + "}," + d + crates + "}," + c + crates + "}" + tail},
 		"mirror":   {Target{Index: feedURL, Mirror: true}, head + a + alias + "," + b + "}," + d + "}," + c + "}" + tail},
+		"of feed":  {Target{Index: "sparse+https://copy.example/index/", Mirror: true, MirrorOf: feedURL}, head + a + crates + alias + "," + b + "}," + d + crates + "}," + c + crates + "}" + tail},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := f.Metadata(c.target)
@@ -407,4 +408,28 @@ func FuzzPlatform(f *testing.F) {
 			t.Errorf("%q prints as %q, and that as %q, %v", key, once, twice, err)
 		}
 	})
+}
+
+// What an old cargo left out of an archive that it published counts as none; what is there under another spelling of the
+// path is read.
+func TestReadPublished(t *testing.T) {
+	for name, c := range map[string]struct{ lines, want string }{
+		"absent":  {"readme = \"../README.md\"\nlicense-file = \"../LICENSE\"\n", `"readme":null,"readme_file":null`},
+		"cleaned": {"readme = \"./R.md\"\n", `"readme":"R","readme_file":"R.md"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := pack(t, file("demo-1.0.0/Cargo.toml", "[package]\nname = \"demo\"\nversion = \"1.0.0\"\n"+c.lines), file("demo-1.0.0/R.md", "R"))
+			if _, err := Read(b, Limits{}); err == nil {
+				t.Error("taken as fresh")
+			}
+			f, err := Read(b, Limits{Published: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := f.Metadata(Target{})
+			if err != nil || !strings.Contains(string(got), c.want) {
+				t.Errorf("got %s, %v, want %s", got, err, c.want)
+			}
+		})
+	}
 }

@@ -7,9 +7,10 @@ import (
 // Target says for which registry metadata is made.
 type Target struct {
 	Index string // as cargo names it; "" is crates.io
-	// Mirror makes dependencies on crates.io count as dependencies within the registry itself: the registry holds copies
-	// of crates.io's crates, under their own names and with their own bytes.
-	Mirror bool
+	// Mirror makes dependencies on another registry count as dependencies within this one: it holds copies of the other's
+	// crates, under their own names and with their own bytes. MirrorOf is the other's index; "" is crates.io.
+	Mirror   bool
+	MirrorOf string
 }
 
 // Metadata returns the JSON document that goes ahead of the archive in a publish request, byte for byte what cargo 1.95
@@ -116,7 +117,7 @@ func (d *Dependency) write(w *jsonWriter, t Target) {
 // absent registry is crates.io; in a request it is the registry that is published to.
 func (d *Dependency) registryFor(t Target) string {
 	switch {
-	case SameIndex(d.Registry, t.Index), t.Mirror && SameIndex(d.Registry, ""):
+	case SameIndex(d.Registry, t.Index), t.Mirror && SameIndex(d.Registry, t.MirrorOf):
 		return ""
 	case d.Registry == "":
 		return CratesIOIndex

@@ -48,7 +48,7 @@ func newTransport() http.RoundTripper {
 		ResponseHeaderTimeout: 3 * time.Minute,
 		ExpectContinueTimeout: 2 * time.Second,
 		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   8,
+		MaxIdleConnsPerHost:   64, // as many as are in flight; a closed one costs the next call three round trips
 		ForceAttemptHTTP2:     true,
 		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
 			switch s := resp.StatusCode; {

@@ -53,7 +53,7 @@ func readArchive(b []byte) *archive {
 	if err := checkArchive(b); err != nil {
 		return &archive{refused: err}
 	}
-	f, err := cratefile.Read(b, cratefile.Limits{})
+	f, err := cratefile.Read(b, cratefile.Limits{Published: true}) // crates.io takes the README from the request
 	if err != nil {
 		return &archive{refused: fmt.Errorf("failed to parse `Cargo.toml` manifest file\n\n%w", err)}
 	}

@@ -160,7 +160,7 @@ func observeAccess(ctx context.Context, client *registry.Client, variable string
 	a := release.Access{Asked: true, Variable: variable}
 	got, err := client.Check(ctx)
 	name := client.Registry().Name
-	a.NoToken = err == nil && !got.Token
+	a.NoToken, a.Auth = err == nil && !got.Token, got.AuthRequired
 	a.Publish, a.Notes, a.Expires = string(got.Publish), got.Detail, got.Expires
 	form := client.Registry().Kind.Traits().TokenForm
 	var re *registry.Error

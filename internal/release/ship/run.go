@@ -38,6 +38,11 @@ func Converge(ctx context.Context, w observe.World, req release.Request, o Optio
 		r.Tag, r.Branch, r.Repository = req.Tag, req.Branch, s.Repository
 		return &r, err
 	}
+	return Run(ctx, w, s, o)
+}
+
+// Run plans from a snapshot, runs, and reports, as Converge does.
+func Run(ctx context.Context, w observe.World, s release.Snapshot, o Options) (*release.Report, error) {
 	p := release.MakePlan(s)
 	var watch func(converge.Event)
 	if o.Planned != nil {

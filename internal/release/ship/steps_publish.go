@@ -29,7 +29,7 @@ func (x *steps) pack(ctx context.Context) (converge.Outcome, error) {
 	if l := x.snap.Remote.Ledger; l.Complete() {
 		return converge.Already(fmt.Sprintf("the draft holds %d crates; %s", len(l.Bill.Crates), l.Reason)), nil
 	}
-	bill := release.Bill{Schema: release.BillSchema, Repository: x.snap.Repository, Tag: x.snap.Checkout.Tag.Name, Commit: x.snap.Checkout.Commit, Branch: x.snap.Remote.BranchName, HandedOver: x.snap.Checkout.Handed}
+	bill := release.Bill{Schema: release.BillSchema, Repository: x.snap.Repository, Tag: x.snap.Checkout.Tag.Name, Commit: x.snap.Checkout.Commit, Branch: x.snap.Remote.BranchName, HandedOver: x.snap.Checkout.Handed, Upstream: x.snap.Checkout.Upstream}
 	for _, f := range release.Judge(x.snap) {
 		if f.Relaxed != "" {
 			bill.Relaxed = append(bill.Relaxed, release.BillRelaxed{Rule: f.Rule, Reason: f.Relaxed})

@@ -1,0 +1,408 @@
+package mirror
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tagboat/tagboat/internal/config"
+	"github.com/tagboat/tagboat/internal/converge"
+	"github.com/tagboat/tagboat/internal/redist"
+	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/rehearsal/fault"
+	"github.com/tagboat/tagboat/internal/rehearsal/memnet"
+	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
+	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/secret"
+)
+
+// pack makes a .crate whose manifest has further lines.
+func pack(t *testing.T, name, lines string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	zip := gzip.NewWriter(&out)
+	archive := tar.NewWriter(zip)
+	for _, f := range [][2]string{
+		{"Cargo.toml", fmt.Sprintf("[package]\nname = %q\nversion = \"1.0.0\"\nedition = \"2021\"\ndescription = \"d\"\nlicense = \"MIT OR Apache-2.0\"\n%s", name, lines)},
+		{"src/lib.rs", "// " + name + "\n"},
+	} {
+		h := &tar.Header{Name: name + "-1.0.0/" + f[0], Mode: 0o644, Size: int64(len(f[1])), Typeflag: tar.TypeReg}
+		if err := archive.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(archive, f[1])
+	}
+	if err := errors.Join(archive.Close(), zip.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// scene is two registries in memory, under the virtual clock.
+type scene struct {
+	source, target *registrytwin.Twin
+	net            *memnet.Network
+	faults         *fault.Set
+	before         func(service string, r *http.Request) // called with every request; may be nil
+	lock           string
+	crates         []string
+	scratch        string
+}
+
+// stage makes a source with crates in levels, each depending on the one before it in its column, and a lock file that
+// takes them all from crates.io.
+func stage(t *testing.T, columns, levels int, target registrytwin.Config, faults ...string) *scene {
+	s := &scene{net: memnet.New(), lock: "version = 4\n", scratch: t.TempDir()}
+	folder := t.TempDir()
+	for c := range columns {
+		for l := range levels {
+			name, lines, needs := fmt.Sprintf("c%d-l%d", c, l), "", ""
+			if l > 0 {
+				before := fmt.Sprintf("c%d-l%d", c, l-1)
+				lines, needs = fmt.Sprintf("[dependencies]\n%s = \"1\"\n", before), fmt.Sprintf("dependencies = [%q]\n", before)
+			}
+			content := pack(t, name, lines)
+			if err := os.WriteFile(filepath.Join(folder, name+"-1.0.0.crate"), content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			crate, err := registry.ReadCrate(content)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.lock += fmt.Sprintf("\n[[package]]\nname = %q\nversion = \"1.0.0\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = %q\n%s", name, crate.SHA256, needs)
+			s.crates = append(s.crates, name)
+		}
+	}
+	var specs []fault.Spec
+	for _, line := range faults {
+		spec, err := fault.Parse(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		specs = append(specs, spec)
+	}
+	s.faults = fault.NewSet(specs...)
+	s.source = registrytwin.New(registrytwin.Config{URL: "http://source.test", Upstream: registrytwin.Upstream{Folders: []string{folder}}})
+	target.URL = "http://target.test"
+	target.Tokens = []registrytwin.Token{{Label: "us", Value: secret.New("token"), Scope: registrytwin.Publish}}
+	s.target = registrytwin.New(target)
+	for name, twin := range map[string]*registrytwin.Twin{"source": s.source, "target": s.target} {
+		h := s.faults.Wrap(name, registrytwin.Op, twin.Handler())
+		s.net.Serve(name+".test", &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if s.before != nil {
+				s.before(name, r)
+			}
+			h.ServeHTTP(w, r)
+		})})
+	}
+	t.Cleanup(s.net.Close)
+	return s
+}
+
+func (s *scene) world(t *testing.T) World {
+	t.Helper()
+	dir, err := os.MkdirTemp(s.scratch, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := World{CratesIO: true, TokenVariable: "CARGO_REGISTRIES_TARGET_TOKEN", Scratch: dir, MaxWait: 30 * time.Minute}
+	client := func(name string) *registry.Client {
+		r, err := registry.New(name, "sparse+http://"+name+".test/index/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Mirror = true
+		return registry.NewClient(r, registry.Options{HTTP: &http.Client{Transport: &http.Transport{DialContext: s.net.DialNamed, DisableKeepAlives: true}},
+			Token: func(context.Context) (secret.Value, error) { return secret.New("token"), nil }})
+	}
+	w.Source, w.Target = client("source"), client("target")
+	return w
+}
+
+func (s *scene) move(t *testing.T, o Options) (*redist.Report, error) {
+	t.Helper()
+	o.Attempts = 8
+	return Move(t.Context(), s.world(t), Request{Locks: []Lock{{Name: "Cargo.lock", Text: []byte(s.lock)}}}, o)
+}
+
+// whole fails unless the target took every crate exactly once, with the bytes of the lock file.
+func (s *scene) whole(t *testing.T, r *redist.Report, err error) {
+	t.Helper()
+	if err != nil || r.Outcome != release.Redistributed {
+		t.Fatalf("outcome %s, %v, %+v", r.Outcome, err, r.Problems)
+	}
+	var got []string
+	for _, u := range s.target.Accepted() {
+		got = append(got, u.Name)
+		if !strings.Contains(s.lock, u.SHA256) {
+			t.Errorf("%s has other bytes than the lock file says", u.Name)
+		}
+	}
+	slices.Sort(got)
+	want := slices.Clone(s.crates)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("accepted uploads, -want +got:\n%s", diff)
+	}
+	for _, m := range r.Redist[0].Crates {
+		if m.State != redist.Moved && m.State != redist.There {
+			t.Errorf("%s is %s", m.Name, m.State)
+		}
+	}
+}
+
+// Many crates are on their way at the same time, downloads beside uploads; a second run writes nothing.
+func TestMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stage(t, 40, 2, registrytwin.Config{Manners: registrytwin.Lenient})
+		var flying, most, uploads, both atomic.Int64
+		s.before = func(service string, r *http.Request) {
+			n := flying.Add(1)
+			for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+			}
+			switch op := registrytwin.Op(r); {
+			case strings.HasPrefix(op, "publish"):
+				uploads.Add(1)
+				defer uploads.Add(-1)
+			case strings.HasPrefix(op, "download") && uploads.Load() > 0:
+				both.Add(1)
+			}
+			time.Sleep(50 * time.Millisecond)
+			flying.Add(-1)
+		}
+		began := time.Now()
+		r, err := s.move(t, Options{})
+		s.whole(t, r, err)
+		took := time.Since(began)
+		if most.Load() < 16 {
+			t.Errorf("at most %d requests were under way, want 16 or more", most.Load())
+		}
+		if both.Load() == 0 {
+			t.Error("no download went beside an upload")
+		}
+		if took > 3*time.Second {
+			t.Errorf("80 crates took %s at 50 ms a request", took)
+		}
+		before := s.target.Requests()
+		r, err = s.move(t, Options{})
+		s.whole(t, r, err)
+		after := s.target.Requests()
+		if after["publish"] != before["publish"] || s.source.Requests()["download"] != 80 {
+			t.Errorf("the second run moved something: %v, then %v", before, after)
+		}
+	})
+}
+
+// What needs another crate is published after the index shows that one, where the registry may look.
+func TestOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stage(t, 3, 4, registrytwin.Config{Manners: registrytwin.Lenient, Lag: 2 * time.Second})
+		r, err := s.move(t, Options{})
+		s.whole(t, r, err)
+		at := map[string]time.Time{}
+		for _, u := range s.target.Accepted() {
+			at[u.Name] = u.At
+		}
+		for c := range 3 {
+			for l := 1; l < 4; l++ {
+				if gap := at[fmt.Sprintf("c%d-l%d", c, l)].Sub(at[fmt.Sprintf("c%d-l%d", c, l-1)]); gap < 2*time.Second {
+					t.Errorf("column %d, level %d went %s after what it needs, before the index showed that", c, l, gap)
+				}
+			}
+		}
+	})
+}
+
+type killed struct{}
+
+func (killed) Error() string  { return "killed" }
+func (killed) StopsAll() bool { return true }
+
+// Each step in turn ends the process, before or after its effect; the next run finishes, and no crate is taken twice.
+func TestKilledAtEachStep(t *testing.T) {
+	var mu sync.Mutex
+	var keys []string
+	synctest.Test(t, func(t *testing.T) {
+		s := stage(t, 2, 2, registrytwin.Config{Manners: registrytwin.Lenient})
+		_, err := s.move(t, Options{Between: func(key string, after bool) error {
+			mu.Lock()
+			defer mu.Unlock()
+			keys = append(keys, fmt.Sprint(key, " ", after))
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	if len(keys) != 2*4*3 {
+		t.Fatalf("%d moments, want 24: %q", len(keys), keys)
+	}
+	for _, at := range keys {
+		t.Run(at, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := stage(t, 2, 2, registrytwin.Config{Manners: registrytwin.Lenient})
+				var dead atomic.Bool
+				_, err := s.move(t, Options{Between: func(key string, after bool) error {
+					if dead.Load() || fmt.Sprint(key, " ", after) == at {
+						dead.Store(true)
+						return killed{}
+					}
+					return nil
+				}})
+				if !errors.As(err, &killed{}) {
+					t.Fatalf("the first run was to be killed: %v", err)
+				}
+				r, err := s.move(t, Options{})
+				s.whole(t, r, err)
+			})
+		})
+	}
+}
+
+// Registries stumble; each crate is taken once all the same.
+func TestFaults(t *testing.T) {
+	for _, lines := range [][]string{
+		{"source download c0-l0 #1: refuse 503", "source download c1-l1 #1: drop"},
+		{"source index c0-l0 #1: refuse 502", "target index c1-l0 #1: drop"},
+		{"target publish c0-l0 #1: accept-then 500"},
+		{"target publish c0-l0 #1: accept-then drop", "target publish c1-l0 #1: drop"},
+		{"target publish c0-l1 #1: refuse 429 retry-after 60s"},
+		{"target publish c0-l1 #1: accept-then 502", "target index c0-l1 #2: refuse 500"},
+		{"target index c0-l0 #3: refuse 500", "target config #1: refuse 503"},
+	} {
+		t.Run(strings.Join(lines, ", "), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := stage(t, 2, 2, registrytwin.Config{Manners: registrytwin.Lenient, Lag: time.Second}, lines...)
+				r, err := s.move(t, Options{})
+				s.whole(t, r, err)
+				if left := s.faults.Unfired(); len(left) > 0 && !strings.Contains(left[0], "#3") {
+					t.Errorf("never happened: %q", left)
+				}
+			})
+		})
+	}
+}
+
+// A limit that lasts longer than the run may wait ends it as waiting, with the time.
+func TestRateLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stage(t, 2, 1, registrytwin.Config{Manners: registrytwin.Lenient}, "target publish c0-l0 #1: refuse 429 retry-after 5h")
+		r, _ := s.move(t, Options{})
+		if r.Outcome != release.Waiting || r.Until == nil || r.ExitCode() != 3 {
+			t.Errorf("outcome %s until %v: %+v", r.Outcome, r.Until, r.Problems)
+		}
+		r, err := s.move(t, Options{})
+		s.whole(t, r, err)
+	})
+}
+
+// A source that gives other bytes than its index says stops the run with both sums, and nothing of it is uploaded.
+func TestSourceLies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stage(t, 1, 1, registrytwin.Config{Manners: registrytwin.Lenient})
+		other := pack(t, "c0-l0", "[features]\nevil = []\n")
+		s.net.Serve("liar.test", &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/download") {
+				w.Write(other)
+				return
+			}
+			if strings.HasSuffix(r.URL.Path, "config.json") {
+				io.WriteString(w, `{"dl":"http://liar.test/api/v1/crates","api":"http://liar.test"}`)
+				return
+			}
+			s.source.Handler().ServeHTTP(w, r)
+		})})
+		w := s.world(t)
+		r, err := registry.New("source", "sparse+http://liar.test/index/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Source = registry.NewClient(r, registry.Options{HTTP: &http.Client{Transport: &http.Transport{DialContext: s.net.DialNamed, DisableKeepAlives: true}}})
+		got, _ := Move(t.Context(), w, Request{Locks: []Lock{{Name: "Cargo.lock", Text: []byte(s.lock)}}}, Options{})
+		if got.Outcome != release.Stopped || len(got.Problems) != 1 || !strings.Contains(got.Problems[0].Detail, "the index says") || len(s.target.Accepted()) != 0 {
+			t.Errorf("outcome %s: %+v", got.Outcome, got.Problems)
+		}
+	})
+}
+
+// Somebody publishes other bytes under the same version while the run is under way: both sums, and a stop.
+func TestOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stage(t, 1, 1, registrytwin.Config{Manners: registrytwin.Lenient})
+		w := s.world(t)
+		var once sync.Once
+		got, _ := Move(t.Context(), w, Request{Crates: []string{"c0-l0@1.0.0"}}, Options{Between: func(key string, after bool) error {
+			if after {
+				return nil
+			}
+			var err error
+			once.Do(func() {
+				crate, e := registry.ReadCrate(pack(t, "c0-l0", "[features]\nother = []\n"))
+				if err = e; err == nil {
+					_, err = w.Target.Publish(t.Context(), crate)
+				}
+			})
+			return err
+		}})
+		if got.Outcome != release.Stopped || !strings.Contains(got.Problems[0].Summary, "target has c0-l0 1.0.0 with other bytes") {
+			t.Errorf("outcome %s: %+v", got.Outcome, got.Problems)
+		}
+	})
+}
+
+// Licences are read before anything moves, also in a dry run.
+func TestLicences(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stage(t, 2, 2, registrytwin.Config{Manners: registrytwin.Lenient})
+		for _, c := range []struct {
+			rules config.ThirdParty
+			dry   bool
+			want  string
+		}{
+			{config.ThirdParty{Licenses: []string{"Zlib"}}, false, release.Stopped},
+			{config.ThirdParty{Licenses: []string{"Zlib"}}, true, release.Stopped},
+			{config.ThirdParty{Licenses: []string{"MIT"}}, true, release.Planned},
+			{config.ThirdParty{Licenses: []string{"MIT"}}, false, release.Redistributed},
+		} {
+			w := s.world(t)
+			w.Rules = c.rules
+			r, _ := Move(t.Context(), w, Request{Locks: []Lock{{Name: "Cargo.lock", Text: []byte(s.lock)}}, DryRun: c.dry}, Options{})
+			if r.Outcome != c.want {
+				t.Errorf("%+v: %s, want %s: %+v", c, r.Outcome, c.want, r.Problems)
+			}
+			if n := len(s.target.Accepted()); (n > 0) != (c.want == release.Redistributed) {
+				t.Errorf("%+v: %d uploads", c, n)
+			}
+		}
+	})
+}
+
+// A registry that refuses a crate by name stops the run; the others have moved.
+func TestRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stage(t, 3, 1, registrytwin.Config{Manners: registrytwin.Lenient}, "target publish c1-l0 every: refuse 422")
+		var events []converge.Event
+		r, _ := s.move(t, Options{Planned: func(redist.Snapshot, redist.Plan) func(converge.Event) {
+			return func(e converge.Event) { events = append(events, e) }
+		}})
+		if r.Outcome != release.Stopped || !strings.Contains(r.Problems[0].Summary, "registry target refused c1-l0 1.0.0") || len(s.target.Accepted()) != 2 || len(events) == 0 {
+			t.Errorf("outcome %s, %d uploads, %d events: %+v", r.Outcome, len(s.target.Accepted()), len(events), r.Problems)
+		}
+	})
+}
