@@ -25,6 +25,7 @@ import (
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/render/plain"
+	"github.com/tagboat/tagboat/internal/render/progress"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -184,12 +185,12 @@ func (a *app) style(w io.Writer) render.Style {
 
 // progress draws runs on stderr.
 func (a *app) progress() *screen.Progress {
-	p := &screen.Progress{Err: a.streams.Err, Manner: render.Lines, Style: a.style(a.streams.Err), Talk: a.say}
+	p := &screen.Progress{Err: a.streams.Err, Manner: progress.Lines, Style: a.style(a.streams.Err), Talk: a.say}
 	switch {
 	case screen.Live(a.env["TERM"]):
-		p.Manner = render.Live
+		p.Manner = progress.Live
 	case a.quiet:
-		p.Manner = render.Quiet
+		p.Manner = progress.Quiet
 	}
 	return p
 }

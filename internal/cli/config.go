@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tagboat/tagboat/internal/cli/keys"
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/render"
@@ -63,7 +64,7 @@ func (a *app) config() error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return &problem.Error{Kind: problem.Failed, Summary: "cannot read cargo's configuration", Err: err}
 	}
-	doc.Tokens = a.tokens(cfg, cargoRegistries(cargos)).sources()
+	doc.Tokens = a.tokens(cfg, keys.CargoRegistries(cargos)).Sources()
 	if a.json {
 		return render.JSON(a.streams.Out, doc)
 	}

@@ -11,6 +11,6 @@ func (a *app) desk() *access.Desk {
 		Masker: a.masker, JSON: a.json, UserAgent: userAgent(), Say: a.say, Warn: a.warn, Flush: func() { flush(a.streams.Out, a.streams.Err) },
 		Keys: func(cfg config.Config, indexes map[string]string) access.Keys {
 			held := a.tokens(cfg, indexes)
-			return access.Keys{From: held.from, Variables: held.variables, Client: a.clients(cfg, a.credentials(cfg, held))}
+			return access.Keys{From: held.From, Variables: held.Variables, Client: a.clients(cfg, a.credentials(cfg, held))}
 		}}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tagboat/tagboat/internal/cli/keys"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/reconcile"
@@ -79,7 +80,7 @@ func (a *app) due(ctx context.Context, t target, since time.Duration) ([]reconci
 	if err != nil {
 		return nil, "", err
 	}
-	cfg, _, err := headConfig(ctx, repo)
+	cfg, _, err := keys.AtHead(ctx, repo)
 	if err != nil {
 		return nil, "", err
 	}

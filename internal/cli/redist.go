@@ -35,9 +35,9 @@ func (a *app) redistCommand() *cobra.Command {
 			p = a.progress()
 			logins := a.credentials(d.Config, held)
 			revoke = logins.Revoke
-			d.IndexVariable, d.Say, d.Draw, d.TokenFrom = credential.IndexVariable, a.say, p.Draw, held.from
+			d.IndexVariable, d.Say, d.Draw, d.TokenFrom = credential.IndexVariable, a.say, p.Draw, held.From
 			d.HasToken = logins.Any
-			d.Keys = func() []release.BillKey { return a.billKeys(held) }
+			d.Keys = func() []release.BillKey { return held.BillKeys() }
 			d.Open = func(name, index string) (registry.Registry, registry.Options, error) {
 				return a.openRegistry(d.Config, logins, name, index)
 			}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -160,7 +162,7 @@ func (a *app) after(ctx context.Context, stage *rehearsal.Stage, r *release.Repo
 	}
 	fmt.Fprintln(a.streams.Err)
 	a.say("The embedded world runs until you press Ctrl-C.\n  GitHub      %s\n  repository  git clone %s/%s/%s.git", stage.URL, stage.URL, stage.Owner, stage.Name)
-	for _, name := range sortedKeys(stage.Feeds) {
+	for _, name := range slices.Sorted(maps.Keys(stage.Feeds)) {
 		a.say("  registry    %s  sparse+%s", name, stage.Feeds[name].URL)
 	}
 	crate := r.Crates[len(r.Crates)-1]

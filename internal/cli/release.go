@@ -8,11 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tagboat/tagboat/internal/cli/keys"
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/credential"
 	"github.com/tagboat/tagboat/internal/forge"
@@ -152,13 +152,13 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	if w.Forge, err = a.forge(ctx, repo, t); err != nil {
 		return w, nil, err
 	}
-	cfg, indexes, err := headConfig(ctx, repo)
+	cfg, indexes, err := keys.AtHead(ctx, repo)
 	if err != nil {
 		return w, nil, err
 	}
 	held := a.tokens(cfg, indexes)
 	logins := a.credentials(cfg, held)
-	w.Registry, w.TokenFrom = a.clients(cfg, logins), held.from
+	w.Registry, w.TokenFrom = a.clients(cfg, logins), held.From
 	logins.Wire(&w)
 	w.Token = func(ctx context.Context, name string) (secret.Value, error) {
 		client, err := w.Registry(name, indexes[name])
@@ -179,7 +179,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 		gates = append(gates, stop)
 		return url, err
 	}
-	w.Keys = a.billKeys(held)
+	w.Keys = held.BillKeys()
 	return w, clean, nil
 }
 
@@ -217,9 +217,9 @@ func (a *app) handedWorld(ctx context.Context, t target) (w observe.World, end f
 	if err != nil {
 		return w, nil, err
 	}
-	held := a.tokens(cfg, cargoRegistries(cargos))
+	held := a.tokens(cfg, keys.CargoRegistries(cargos))
 	logins := a.credentials(cfg, held)
-	w.Registry, w.TokenFrom, w.Keys = a.clients(cfg, logins), held.from, a.billKeys(held)
+	w.Registry, w.TokenFrom, w.Keys = a.clients(cfg, logins), held.From, held.BillKeys()
 	logins.Wire(&w)
 	return w, clean, nil
 }
@@ -265,55 +265,6 @@ func configured(r registry.Registry, c config.Registry) registry.Registry {
 	r.Pace.NewCrates = registry.Bucket{Burst: c.NewCrates.Burst, Every: c.NewCrates.Every.Std()}
 	r.Pace.NewVersions = registry.Bucket{Burst: c.NewVersions.Burst, Every: c.NewVersions.Every.Std()}
 	return r
-}
-
-// headConfig reads tagboat.toml and the registries of .cargo/config.toml of the checked out commit.
-func headConfig(ctx context.Context, repo *git.Repo) (config.Config, map[string]string, error) {
-	cargos, err := repo.File(ctx, "HEAD", ".cargo/config.toml")
-	if err != nil && !errors.Is(err, git.ErrNotFound) {
-		return config.Config{}, nil, err
-	}
-	indexes := cargoRegistries(cargos)
-	text, err := repo.File(ctx, "HEAD", config.File)
-	if errors.Is(err, git.ErrNotFound) {
-		return config.Default(), indexes, nil
-	}
-	if err != nil {
-		return config.Config{}, nil, err
-	}
-	cfg, _, err := config.Load(text, config.File)
-	return cfg, indexes, err
-}
-
-// billKeys are the credentials that make a bill authentic: every registry token of this run, and the user's own key.
-func (a *app) billKeys(held tokens) []release.BillKey {
-	var keys []release.BillKey
-	if v := a.env[billKeyVariable]; v != "" {
-		keys = append(keys, release.BillKey{Name: billKeyVariable, Value: secret.New(v)})
-	}
-	for _, name := range sortedKeys(a.registryNames(held)) {
-		// Innermost: a scheme or a line break that somebody takes away between two runs makes no other key.
-		if v := kind.Innermost(held.of(name).Reveal()); !v.IsZero() {
-			keys = append(keys, release.BillKey{Name: name, Value: v})
-		}
-	}
-	return keys
-}
-
-// registryNames are the known registries and those for which cargo's variables hold a token: a registry that only a file
-// included by .cargo/config.toml names is known by its variable, in which "-" and "_" are one.
-func (a *app) registryNames(held tokens) map[string]bool {
-	out, known := map[string]bool{}, map[string]bool{}
-	for name, variable := range held.variables {
-		out[name], known[variable] = true, true
-	}
-	for variable := range a.env {
-		name, ok := strings.CutPrefix(strings.TrimSuffix(variable, "_TOKEN"), "CARGO_REGISTRIES_")
-		if ok && strings.HasSuffix(variable, "_TOKEN") && !known[variable] {
-			out[strings.ToLower(strings.ReplaceAll(name, "_", "-"))] = true
-		}
-	}
-	return out
 }
 
 // forge returns the client for the repository on GitHub. Without a local one, which may be nil, the name must be given.

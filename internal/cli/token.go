@@ -3,11 +3,14 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tagboat/tagboat/internal/care"
 	"github.com/tagboat/tagboat/internal/cli/custody"
+	"github.com/tagboat/tagboat/internal/cli/keys"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
@@ -127,14 +130,14 @@ func (a *app) tokenDesk(ctx context.Context, t target) (*custody.Desk, error) {
 	if err != nil {
 		return nil, notRepository(err, a.dir)
 	}
-	cfg, indexes, err := headConfig(ctx, repo)
+	cfg, indexes, err := keys.AtHead(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
 	held := a.tokens(cfg, indexes)
 	d := &custody.Desk{Config: cfg, Indexes: indexes, Env: a.env, In: a.streams.In, Err: a.streams.Err, Masker: a.masker, Say: a.say, Flush: func() { flush(a.streams.Err) }}
-	d.Variable = held.from
-	d.Others = sortedKeys(a.registryNames(held))
+	d.Variable = held.From
+	d.Others = slices.Sorted(maps.Keys(held.Registries()))
 	d.Hub = func(ctx context.Context) (*forge.Client, error) { return a.forge(ctx, repo, t) }
 	d.Client = func(name, index string, token secret.Value) (*registry.Client, error) {
 		return a.clients(cfg, login.New(login.Config{Settings: cfg, Token: func(string) secret.Value { return token }}))(name, index)

@@ -68,6 +68,14 @@ func TestExportIsLikeAClone(t *testing.T) {
 	}
 }
 
+func TestExportOfNothing(t *testing.T) {
+	w := newWorld(t)
+	dir, size, err := w.export(w.commit("empty"))
+	if files := (world{t, dir}).files(); err != nil || size != 0 || len(files) > 0 {
+		t.Errorf("got %q, %d bytes, %v", files, size, err)
+	}
+}
+
 func TestExportErrors(t *testing.T) {
 	w := newWorld(t)
 	first := w.commit("first", "a", "1")

@@ -6,13 +6,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tagboat/tagboat/internal/acceptance/golden"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/render"
 )
 
 // TestReport renders the report.json of each archive in every way.
 func TestReport(t *testing.T) {
-	golden(t, "testdata/report/*.txtar", func(t *testing.T, in map[string]string) map[string]string {
+	golden.Run(t, "testdata/report/*.txtar", func(t *testing.T, in map[string]string) map[string]string {
 		var r release.Report
 		d := json.NewDecoder(strings.NewReader(in["report.json"]))
 		d.DisallowUnknownFields()

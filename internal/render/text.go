@@ -236,7 +236,7 @@ func writeForecast(b *strings.Builder, s Style, r release.Report) {
 	var lines []string
 	for _, reg := range r.Registries {
 		if reg.Forecast.Wait > 0 {
-			lines = append(lines, fmt.Sprintf("  %s: about %s of waiting for its rate limits%s", plain.Clean(reg.Name), plain.Span(reg.Forecast.Wait), because(reg.Forecast.Text)))
+			lines = append(lines, fmt.Sprintf("  %s: about %s of waiting for its rate limits%s", plain.Clean(reg.Name), plain.Span(reg.Forecast.Wait), plain.Because(reg.Forecast.Text)))
 		}
 	}
 	if len(lines) > 0 {

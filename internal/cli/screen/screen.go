@@ -12,6 +12,7 @@ import (
 	"github.com/tagboat/tagboat/internal/converge"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/render"
+	"github.com/tagboat/tagboat/internal/render/progress"
 )
 
 // Live reports whether people look at stderr on a terminal of that kind (TERM).
@@ -30,12 +31,12 @@ func Size() (columns, rows int) {
 // quiet while that one is drawn.
 type Progress struct {
 	Err    io.Writer
-	Manner render.Manner
+	Manner progress.Manner
 	Style  render.Style
 	Talk   func(format string, args ...any) // says a sentence for people
 
 	mu      sync.Mutex // a run that waits and the run that it waits for report side by side
-	current *render.Progress
+	current *progress.View
 	stop    chan struct{}
 }
 
@@ -49,9 +50,9 @@ func (p *Progress) Draw(title string, plan converge.Plan) func(converge.Event) {
 	p.Close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	mine := render.NewProgress(p.Err, plan, render.Screen{Manner: p.Manner, Style: p.Style, Title: title, Size: Size})
+	mine := progress.New(p.Err, plan, progress.Screen{Manner: p.Manner, Style: p.Style, Title: title, Size: Size})
 	p.current, p.stop = mine, make(chan struct{})
-	if p.Manner == render.Live {
+	if p.Manner == progress.Live {
 		go tick(mine, p.stop)
 	}
 	return func(ev converge.Event) {
@@ -64,7 +65,7 @@ func (p *Progress) Draw(title string, plan converge.Plan) func(converge.Event) {
 }
 
 // tick moves countdowns between events.
-func tick(p *render.Progress, stop <-chan struct{}) {
+func tick(p *progress.View, stop <-chan struct{}) {
 	t := time.NewTicker(200 * time.Millisecond)
 	defer t.Stop()
 	for {

@@ -135,3 +135,11 @@ func Count(n int, noun string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
+
+// Because appends a reason to a sentence: ": reason", "" where there is none.
+func Because(reason string) string {
+	if reason = Clean(reason); reason == "" {
+		return ""
+	}
+	return ": " + reason
+}

@@ -1,4 +1,4 @@
-package render_test
+package progress_test
 
 import (
 	"bytes"
@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/rivo/uniseg"
+	"github.com/tagboat/tagboat/internal/acceptance/golden"
 	"github.com/tagboat/tagboat/internal/converge"
 	"github.com/tagboat/tagboat/internal/render"
+	"github.com/tagboat/tagboat/internal/render/progress"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -23,7 +25,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // An event is "TIME KEY STATE name=value...", with Go-quoted strings where needed; durations count from noon. The
 // words "tick" and "close" in place of a key call the method; "snap" copies the screen as it is to the wanted output.
 func TestProgress(t *testing.T) {
-	golden(t, "testdata/progress/*.txtar", func(t *testing.T, in map[string]string) map[string]string {
+	golden.Run(t, "testdata/progress/*.txtar", func(t *testing.T, in map[string]string) map[string]string {
 		var manner string
 		var columns, rows int
 		if _, err := fmt.Sscan(in["screen"], &manner, &columns, &rows); err != nil {
@@ -35,8 +37,8 @@ func TestProgress(t *testing.T) {
 			plan.Steps = append(plan.Steps, converge.Step{Key: key, Kind: kind})
 		}
 		screen := &screen{t: t, columns: columns, live: manner == "live"}
-		p := render.NewProgress(screen, plan, render.Screen{
-			Manner: render.Manner(manner),
+		p := progress.New(screen, plan, progress.Screen{
+			Manner: progress.Manner(manner),
 			Title:  "Release of v0.4.0",
 			Style:  render.Style{Width: columns, Color: strings.Contains(in["screen"], "color")},
 			Size:   func() (int, int) { return columns, rows },
@@ -193,7 +195,7 @@ func TestProgressKeepsTheFirstWriteError(t *testing.T) {
 	full := errors.New("disk full")
 	calls := 0
 	w := writerFunc(func([]byte) (int, error) { calls++; return 0, full })
-	p := render.NewProgress(w, converge.Plan{}, render.Screen{Manner: render.Lines})
+	p := progress.New(w, converge.Plan{}, progress.Screen{Manner: progress.Lines})
 	for range 3 {
 		p.Observe(converge.Event{Time: noon, Key: "a/b", Kind: "a", State: converge.StateRunning, Attempt: 1})
 		p.Observe(converge.Event{Time: noon, Key: "a/b", Kind: "a", State: converge.StateDone, Attempt: 1})

@@ -1,4 +1,5 @@
-package render_test
+// Package golden holds what is made against archives of wanted texts, for tests.
+package golden
 
 import (
 	"flag"
@@ -15,9 +16,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the wanted files of testdata")
 
-// golden runs f for every archive that matches the pattern. f gets the archive's files by name and returns what it
+// Run runs f for every archive that matches the pattern. f gets the archive's files by name and returns what it
 // made; each made file must equal the archive's file "want/NAME".
-func golden(t *testing.T, pattern string, f func(t *testing.T, in map[string]string) map[string]string) {
+func Run(t *testing.T, pattern string, f func(t *testing.T, in map[string]string) map[string]string) {
+	t.Helper()
 	paths, err := filepath.Glob(pattern)
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("%s matches %d files: %v", pattern, len(paths), err)

@@ -1,4 +1,4 @@
-package render
+package progress
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 // Finished steps are only counted.
 
 // erase returns what takes the frame off the screen and puts the cursor where it began.
-func (p *Progress) erase() string {
+func (p *View) erase() string {
 	if p.rows == 0 {
 		return ""
 	}
@@ -21,7 +21,7 @@ func (p *Progress) erase() string {
 }
 
 // draw replaces the frame in one write, so that it does not flicker.
-func (p *Progress) draw(now time.Time) {
+func (p *View) draw(now time.Time) {
 	width, height := p.screen.Style.Columns(), 24
 	if p.screen.Size != nil {
 		width, height = p.screen.Size()
@@ -42,7 +42,7 @@ type entry struct {
 }
 
 // frame returns the lines of the view, none wider than width columns and not more than height.
-func (p *Progress) frame(now time.Time, width, height int) []string {
+func (p *View) frame(now time.Time, width, height int) []string {
 	entries := []entry{{text: p.headline(now, width)}}
 	nameWidth := 0
 	for _, k := range p.kinds {
@@ -70,7 +70,7 @@ func (p *Progress) frame(now time.Time, width, height int) []string {
 }
 
 // squeeze leaves out the last details, and says how many, where there are more entries than height.
-func (p *Progress) squeeze(entries []entry, width, height int) []string {
+func (p *View) squeeze(entries []entry, width, height int) []string {
 	over := len(entries) - height
 	if over > 0 {
 		over++ // for the line that says it
@@ -92,7 +92,7 @@ func (p *Progress) squeeze(entries []entry, width, height int) []string {
 	return lines[:min(len(lines), height)]
 }
 
-func (p *Progress) headline(now time.Time, width int) string {
+func (p *View) headline(now time.Time, width int) string {
 	finished, total := 0, 0
 	for _, k := range p.kinds {
 		total += k.total
@@ -108,7 +108,7 @@ func (k *kindProgress) finished() int {
 	return k.count[converge.StateDone] + k.count[converge.StateSkipped]
 }
 
-func (p *Progress) kindLine(k *kindProgress, nameWidth, width int) string {
+func (p *View) kindLine(k *kindProgress, nameWidth, width int) string {
 	mark, color := " ", ""
 	text := fmt.Sprintf("%d of %d", k.finished(), k.total)
 	switch {
@@ -130,7 +130,7 @@ func (p *Progress) kindLine(k *kindProgress, nameWidth, width int) string {
 }
 
 // stepLine returns the line of a step that is not finished, or "".
-func (p *Progress) stepLine(s *stepProgress, now time.Time, width int) string {
+func (p *View) stepLine(s *stepProgress, now time.Time, width int) string {
 	ev := s.event
 	var text, color string
 	switch ev.State {

@@ -1,4 +1,5 @@
-package render
+// Package progress shows a run while it goes on: line by line, or as a live view of a terminal.
+package progress
 
 import (
 	"fmt"
@@ -26,9 +27,9 @@ const (
 // redrawEvery is the shortest time between two frames of the live view.
 const redrawEvery = 50 * time.Millisecond
 
-// Progress shows the events of one run of a plan. It starts no goroutine and reads no clock: Observe is the runner's
+// View shows the events of one run of a plan. It starts no goroutine and reads no clock: Observe is the runner's
 // observer, and with Live the caller calls Tick a few times per second so that countdowns move.
-type Progress struct {
+type View struct {
 	mu     sync.Mutex
 	w      io.Writer
 	err    error
@@ -45,7 +46,7 @@ type Progress struct {
 // Screen says where and how progress is drawn.
 type Screen struct {
 	Manner Manner
-	Style  Style
+	Style  plain.Style
 	Title  string                     // the live view's first line, for instance the tag
 	Size   func() (columns, rows int) // asked before each frame, so that a resized window is respected; nil: Style.Width x 24
 }
@@ -71,16 +72,16 @@ type laneWait struct {
 	until        time.Time
 }
 
-// NewProgress returns a Progress for one run of p.
-func NewProgress(w io.Writer, p converge.Plan, screen Screen) *Progress {
-	v := &Progress{w: w, screen: screen, byKind: make(map[string]*kindProgress), steps: make(map[string]*stepProgress)}
+// New returns a Progress for one run of p.
+func New(w io.Writer, p converge.Plan, screen Screen) *View {
+	v := &View{w: w, screen: screen, byKind: make(map[string]*kindProgress), steps: make(map[string]*stepProgress)}
 	for _, s := range p.Steps {
 		v.kind(s.Kind).total++
 	}
 	return v
 }
 
-func (p *Progress) kind(name string) *kindProgress {
+func (p *View) kind(name string) *kindProgress {
 	k := p.byKind[name]
 	if k == nil {
 		k = &kindProgress{name: name, count: make(map[converge.State]int)}
@@ -91,7 +92,7 @@ func (p *Progress) kind(name string) *kindProgress {
 }
 
 // Observe takes one event.
-func (p *Progress) Observe(ev converge.Event) {
+func (p *View) Observe(ev converge.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.began.IsZero() {
@@ -114,7 +115,7 @@ func (p *Progress) Observe(ev converge.Event) {
 }
 
 // Tick redraws the live view as of now. With the other manners it does nothing.
-func (p *Progress) Tick(now time.Time) {
+func (p *View) Tick(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.screen.Manner == Live && !p.began.IsZero() {
@@ -123,7 +124,7 @@ func (p *Progress) Tick(now time.Time) {
 }
 
 // Close draws the last frame, which stays, and returns the first error of the writer.
-func (p *Progress) Close(now time.Time) error {
+func (p *View) Close(now time.Time) error {
 	p.Tick(now)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -132,7 +133,7 @@ func (p *Progress) Close(now time.Time) error {
 }
 
 // Interrupt removes the live view, lets f write, and draws the view again below. With the other manners it only calls f.
-func (p *Progress) Interrupt(now time.Time, f func(io.Writer)) {
+func (p *View) Interrupt(now time.Time, f func(io.Writer)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.rows > 0 {
@@ -145,13 +146,13 @@ func (p *Progress) Interrupt(now time.Time, f func(io.Writer)) {
 	}
 }
 
-func (p *Progress) write(text string) {
+func (p *View) write(text string) {
 	if p.err == nil {
 		_, p.err = io.WriteString(p.w, text)
 	}
 }
 
-func (p *Progress) observeLane(ev converge.Event) {
+func (p *View) observeLane(ev converge.Event) {
 	wait := laneWait{name: plain.Clean(ev.Lane), reason: plain.Clean(ev.Reason), until: ev.Until}
 	for i, l := range p.lanes {
 		if l.name == wait.name {
@@ -168,7 +169,7 @@ func (p *Progress) observeLane(ev converge.Event) {
 }
 
 // take enters an event into the state. fresh reports a change of state or attempt.
-func (p *Progress) take(ev converge.Event) (s *stepProgress, fresh bool) {
+func (p *View) take(ev converge.Event) (s *stepProgress, fresh bool) {
 	k := p.kind(ev.Kind)
 	s = p.steps[ev.Key]
 	if s == nil {
@@ -199,12 +200,12 @@ func stepName(key, kind string) string {
 }
 
 // verb is the first word of a plain line.
-func (p *Progress) verb(word, color string) string {
+func (p *View) verb(word, color string) string {
 	return p.screen.Style.Paint(color, plain.Pad(word, 5))
 }
 
 // line returns the plain line for the last event of a step, or "".
-func (p *Progress) line(s *stepProgress, fresh bool) string {
+func (p *View) line(s *stepProgress, fresh bool) string {
 	ev, key := s.event, plain.Clean(s.event.Key)
 	since := plain.Span(ev.Time.Sub(s.began))
 	if !fresh && ev.State != converge.StateRunning {
@@ -231,22 +232,15 @@ func (p *Progress) line(s *stepProgress, fresh bool) string {
 		return fmt.Sprintf("%s %s, attempt %d: %s", p.verb("again", plain.Yellow), key, ev.Attempt,
 			untilText(plain.Clean(ev.Reason), ev.Until, ev.Time))
 	case converge.StateDone:
-		return fmt.Sprintf("%s %s, %s%s", p.verb("done", plain.Green), key, since, because(ev.Reason))
+		return fmt.Sprintf("%s %s, %s%s", p.verb("done", plain.Green), key, since, plain.Because(ev.Reason))
 	case converge.StateSkipped:
-		return fmt.Sprintf("%s %s%s", p.verb("skip", plain.Dim), key, because(ev.Reason))
+		return fmt.Sprintf("%s %s%s", p.verb("skip", plain.Dim), key, plain.Because(ev.Reason))
 	case converge.StateWaiting:
 		return fmt.Sprintf("%s %s: %s", p.verb("wait", plain.Yellow), key, untilText(plain.Clean(ev.Reason), ev.Until, ev.Time))
 	case converge.StateFailed:
-		return fmt.Sprintf("%s %s, %s%s", p.verb("fail", plain.Red), key, since, because(ev.Reason))
+		return fmt.Sprintf("%s %s, %s%s", p.verb("fail", plain.Red), key, since, plain.Because(ev.Reason))
 	}
 	return ""
-}
-
-func because(reason string) string {
-	if reason = plain.Clean(reason); reason == "" {
-		return ""
-	}
-	return ": " + reason
 }
 
 // untilText adds to a clean reason when it goes on.
