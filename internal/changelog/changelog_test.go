@@ -1,53 +1,17 @@
 package changelog
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/tagboat/tagboat/internal/acceptance/golden"
 )
-
-var update = flag.Bool("update", false, "write the wanted texts of testdata anew")
-
-// golden compares the last section of every file that matches with what do makes of the others.
-func golden(t *testing.T, glob string, do func(*testing.T, *txtar.Archive) string) {
-	files, err := filepath.Glob(glob)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("%s: %d files, %v", glob, len(files), err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := &a.Files[len(a.Files)-1]
-			if want.Name != "want" {
-				t.Fatalf("the last section is %q", want.Name)
-			}
-			a.Files = a.Files[:len(a.Files)-1]
-			got := do(t, a)
-			if diff := cmp.Diff(string(want.Data), got); diff != "" && !*update {
-				t.Errorf("(-want +got; go test ./internal/changelog -update writes it anew)\n%s", diff)
-			}
-			if *update {
-				a.Files = append(a.Files, txtar.File{Name: "want", Data: []byte(got)})
-				if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
-	}
-}
 
 // TestSections reads sections: the file, then the versions that are asked for, one in each line.
 func TestSections(t *testing.T) {
-	golden(t, "testdata/section/*.txtar", func(t *testing.T, a *txtar.Archive) string {
+	golden.Last(t, "testdata/section/*.txtar", func(t *testing.T, a *txtar.Archive) string {
 		var b strings.Builder
 		for _, line := range strings.Fields(string(a.Files[1].Data)) {
 			version, twoPart := strings.CutSuffix(line, "/two-part")
@@ -86,7 +50,7 @@ func TestForms(t *testing.T) {
 // TestTurn turns changelogs: a first line of version, tag, tag before, and "draft" for entries that are added, or
 // "insert" for a section where none is for what is to come.
 func TestTurn(t *testing.T) {
-	golden(t, "testdata/turn/*.txtar", func(t *testing.T, a *txtar.Archive) string {
+	golden.Last(t, "testdata/turn/*.txtar", func(t *testing.T, a *txtar.Archive) string {
 		words := append(strings.Fields(string(a.Comment)), "", "")
 		v := Version{Text: words[0], Tag: words[1], Previous: words[2], Date: "2026-11-26"}
 		draft := ""

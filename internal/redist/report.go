@@ -116,28 +116,11 @@ func (r *Report) Finish(s Snapshot, res converge.Result, said map[string]string)
 
 // conclude names the outcome.
 func (r *Report) conclude(res converge.Result, dry bool) {
-	sum := res.Outcome()
-	if res.Invalid != nil {
-		r.Problems = append(r.Problems, release.Problems(res.Invalid, "")...)
+	reached := release.Redistributed
+	if dry {
+		reached = release.Planned
 	}
-	switch sum.Verdict {
-	case converge.VerdictDone:
-		r.Outcome = release.Redistributed
-		if dry {
-			r.Outcome = release.Planned
-		}
-	case converge.VerdictWaiting:
-		r.Outcome = release.Waiting
-		if !sum.Until.IsZero() {
-			until := sum.Until.UTC().Truncate(time.Second)
-			r.Until = &until
-		}
-	case converge.VerdictStopped:
-		r.Outcome = release.Stopped
-	default:
-		r.Outcome = release.Failed
-	}
-	if sum.Interrupted {
+	if r.Conclude(res, reached) {
 		r.Problems = append(r.Problems, release.ReportProblem{Summary: "the run was interrupted", Hint: "run it again: it looks first, and moves only what is missing"})
 	}
 }

@@ -201,6 +201,29 @@ func Problems(err error, step string) []ReportProblem {
 	return out
 }
 
+// Conclude names the outcome of a run whose steps came to res; reached is what it is where all are done.
+func (r *Report) Conclude(res converge.Result, reached string) (interrupted bool) {
+	sum := res.Outcome()
+	if res.Invalid != nil {
+		r.Problems = append(r.Problems, Problems(res.Invalid, "")...)
+	}
+	switch sum.Verdict {
+	case converge.VerdictDone:
+		r.Outcome = reached
+	case converge.VerdictWaiting:
+		r.Outcome = Waiting
+		if !sum.Until.IsZero() {
+			until := sum.Until.UTC().Truncate(time.Second)
+			r.Until = &until
+		}
+	case converge.VerdictStopped:
+		r.Outcome = Stopped
+	default:
+		r.Outcome = Failed
+	}
+	return sum.Interrupted
+}
+
 // ExitCode returns the exit code of the run.
 func (r *Report) ExitCode() int {
 	switch r.Outcome {

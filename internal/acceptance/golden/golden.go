@@ -62,3 +62,36 @@ func Run(t *testing.T, pattern string, f func(t *testing.T, in map[string]string
 		})
 	}
 }
+
+// Last compares the last file of every archive that matches the pattern, "want", with what f makes of the others.
+func Last(t *testing.T, pattern string, f func(*testing.T, *txtar.Archive) string) {
+	t.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%s matches %d files: %v", pattern, len(paths), err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			a, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := a.Files[len(a.Files)-1]
+			if want.Name != "want" {
+				t.Fatalf("the last file is %q", want.Name)
+			}
+			a.Files = a.Files[:len(a.Files)-1]
+			got := f(t, a)
+			if *update {
+				a.Files = append(a.Files, txtar.File{Name: "want", Data: []byte(got)})
+				if err := os.WriteFile(path, txtar.Format(a), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(want.Data), got); diff != "" {
+				t.Errorf("%s (-want +got); go test -update rewrites it:\n%s", path, diff)
+			}
+		})
+	}
+}

@@ -119,28 +119,11 @@ func finish(r *release.Report, res converge.Result, x *steps, half release.Half)
 			r.Problems = append(r.Problems, release.Problems(s.Err, s.Step.Key)...)
 		}
 	}
-	sum := res.Outcome()
-	if res.Invalid != nil {
-		r.Problems = append(r.Problems, release.Problems(res.Invalid, "")...)
+	reached := release.Released
+	if half == release.First && x.snap.Request.Detach {
+		reached = release.Started
 	}
-	switch sum.Verdict {
-	case converge.VerdictDone:
-		r.Outcome = release.Released
-		if half == release.First && x.snap.Request.Detach {
-			r.Outcome = release.Started
-		}
-	case converge.VerdictWaiting:
-		r.Outcome = release.Waiting
-		if !sum.Until.IsZero() {
-			until := sum.Until.UTC().Truncate(time.Second)
-			r.Until = &until
-		}
-	case converge.VerdictStopped:
-		r.Outcome = release.Stopped
-	default:
-		r.Outcome = release.Failed
-	}
-	if sum.Interrupted {
+	if r.Conclude(res, reached) {
 		r.Problems = append(r.Problems, release.ReportProblem{Summary: "the run was interrupted", Detail: doneSoFar(r), Hint: "run it again: it looks at every step first and goes on where it was"})
 	}
 	x.mu.Lock()

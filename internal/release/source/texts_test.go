@@ -1,59 +1,23 @@
 package source
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/tagboat/tagboat/internal/acceptance/golden"
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/release"
 )
 
-var update = flag.Bool("update", false, "write the wanted texts of testdata anew")
-
-// golden compares the last section of every file that matches with what do makes of the others.
-func golden(t *testing.T, glob string, do func(*testing.T, *txtar.Archive) string) {
-	files, err := filepath.Glob(glob)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("%s: %d files, %v", glob, len(files), err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := &a.Files[len(a.Files)-1]
-			if want.Name != "want" {
-				t.Fatalf("the last section is %q", want.Name)
-			}
-			a.Files = a.Files[:len(a.Files)-1]
-			got := do(t, a)
-			if diff := cmp.Diff(string(want.Data), got); diff != "" && !*update {
-				t.Errorf("(-want +got; go test ./internal/release/source -update writes it anew)\n%s", diff)
-			}
-			if *update {
-				a.Files = append(a.Files, txtar.File{Name: "want", Data: []byte(got)})
-				if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
 // TestWorkflows finds and lints the release workflow among the files of a case. A first line "file: NAME" is the
 // configured name.
 func TestWorkflows(t *testing.T) {
-	golden(t, "testdata/workflow/*.txtar", func(t *testing.T, a *txtar.Archive) string {
+	golden.Last(t, "testdata/workflow/*.txtar", func(t *testing.T, a *txtar.Archive) string {
 		configured, _, _ := strings.Cut(string(a.Comment), "\n")
 		configured, ok := strings.CutPrefix(configured, "file: ")
 		if !ok {
