@@ -43,6 +43,9 @@ func TestSameBytesAsCargo(t *testing.T) {
 			}
 			stood := packageAll(t, w, stands)
 			for _, home := range slices.Sorted(maps.Keys(there)) {
+				if name == "own-siblings" && home != registry.CratesIO {
+					continue // cargo cannot make these: its crates would look for each other on crates.io (own_siblings in tagboat.toml)
+				}
 				cargoPublishes(t, w, home, at, slices.Sorted(maps.Keys(there[home])))
 				theirs := map[string]string{}
 				for _, u := range uploads[home].Accepted() {
