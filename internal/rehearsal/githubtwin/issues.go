@@ -127,14 +127,14 @@ func (t *Twin) issue(c *call, i *issue) object {
 	body := object{
 		"id": i.id, "node_id": githubapi.NodeID("Issue", i.id), "number": i.number, "url": self, "repository_url": c.URLs.Repo, "html_url": html,
 		"comments_url": self + "/comments", "events_url": self + "/events", "labels_url": self + "/labels{/name}", "title": i.title, "body": i.body,
-		"state": i.state, "locked": false, "comments": 0, "labels": labels, "assignee": nil, "assignees": []object{}, "milestone": nil, "user": t.site.User(c),
+		"state": i.state, "locked": false, "comments": len(t.under(i.number)), "labels": labels, "assignee": nil, "assignees": []object{}, "milestone": nil, "user": t.site.User(c),
 		"author_association": "MEMBER", "created_at": githubapi.Stamp(i.created), "updated_at": githubapi.Stamp(i.updated), "closed_at": githubapi.StampOrNull(i.closed),
 	}
 	if i.stranger {
 		body["user"], body["author_association"] = t.stranger(c), "NONE"
 	}
 	if i.pull {
-		body["pull_request"] = object{"url": fmt.Sprintf("%s/pulls/%d", c.URLs.Repo, i.number), "html_url": html, "diff_url": html + ".diff", "patch_url": html + ".patch"}
+		body["pull_request"] = object{"url": fmt.Sprintf("%s/pulls/%d", c.URLs.Repo, i.number), "html_url": html, "diff_url": html + ".diff", "patch_url": html + ".patch", "merged_at": githubapi.StampOrNull(i.merged)}
 	}
 	return body
 }

@@ -80,7 +80,7 @@ func (t *Twin) pull(c *call, i *issue) object {
 	if i.mergeCommit != "" {
 		by = t.site.User(c)
 	}
-	maps.Copy(body, object{"additions": additions, "deletions": deletions, "changed_files": files, "commits": commits, "comments": 0, "review_comments": 0,
+	maps.Copy(body, object{"additions": additions, "deletions": deletions, "changed_files": files, "commits": commits, "comments": len(t.under(i.number)), "review_comments": 0,
 		"mergeable": nil, "mergeable_state": "unknown", "merged": i.mergeCommit != "", "merged_by": by, "maintainer_can_modify": false})
 	return body
 }
