@@ -91,7 +91,11 @@ func fromEvent(in Inputs, e Event, cfg config.Config) (Call, error) {
 		return Call{Args: []string{"check"}, Why: "a release of this state is checked"}, nil
 	case "schedule":
 		care := Call{Args: tokenCheck, Why: "the tokens of this step are looked after"}
-		return Call{Args: []string{"reconcile"}, Why: "tags without a finished release are looked for", Then: []Call{care}}, nil
+		c := Call{Args: []string{"reconcile"}, Why: "tags without a finished release are looked for", Then: []Call{care}}
+		if cfg.Patch.Backports {
+			c.Then = append(c.Then, Call{Args: []string{"patch", "--labelled"}, Why: "merged pull requests that are labelled for a version line are picked for its next patch"})
+		}
+		return c, nil
 	case "push", "create", "delete":
 		return fromPush(in, e, cfg)
 	case "workflow_dispatch":

@@ -339,9 +339,12 @@ var worldCommands = map[string]struct {
 		title, body, base, open := s.world.GitHub.Pull(number)
 		return os.WriteFile(ts.MkAbs(a[1]), []byte(fmt.Sprintf("title %s\nbase %s %s\n%s", title, base, open, body)), 0o644)
 	}},
-	// offer TITLE HEAD BASE: a pull request by somebody else
-	"offer": {3, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
-		s.world.GitHub.OpenPull(a[0], a[1], a[2])
+	// offer TITLE HEAD BASE [LABEL]...: a pull request by somebody else
+	"offer": {-1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		if len(a) < 3 {
+			return errors.New("usage: world offer TITLE HEAD BASE [LABEL]...")
+		}
+		s.world.GitHub.OpenPull(a[0], a[1], a[2], a[3:]...)
 		return nil
 	}},
 	// merge NUMBER: a pull request

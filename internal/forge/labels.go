@@ -59,6 +59,11 @@ func (c *Client) MergedPulls(ctx context.Context, label string) ([]Pull, error) 
 			out = append(out, p)
 		}
 	}
-	slices.SortFunc(out, func(a, b Pull) int { return cmp.Or(a.MergedAt.Compare(b.MergedAt), a.Number-b.Number) })
+	slices.SortFunc(out, Pull.CompareMerged)
 	return out, nil
+}
+
+// CompareMerged orders pull requests by when they were merged.
+func (p Pull) CompareMerged(o Pull) int {
+	return cmp.Or(p.MergedAt.Compare(o.MergedAt), p.Number-o.Number)
 }
