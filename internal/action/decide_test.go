@@ -57,6 +57,7 @@ func TestDecide(t *testing.T) {
 		"schedule":             {auto, Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "reconcile --since=168h; token check --fail-on=expired"},
 		"schedule, backports":  {auto, Event{Name: "schedule", Ref: "refs/heads/main"}, backports, "reconcile --since=168h; token check --fail-on=expired; patch --labelled"},
 		"command reconcile":    {with(func(in *Inputs) { in.Command = "reconcile" }), Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "reconcile --since=168h"},
+		"command backports":    {with(func(in *Inputs) { in.Command, in.Toolchain = "backports", "/w/t" }), Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "patch --labelled"},
 		"command redist":       {with(func(in *Inputs) { in.Command, in.Deadline, in.Detach = "redist", "1h", true }), Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "redist --deadline=1h"},
 		"command token-check":  {with(func(in *Inputs) { in.Command = "token-check" }), Event{Name: "push", Ref: "refs/heads/main"}, plain, "token check --fail-on=expired"},
 		"unknown event":        {auto, Event{Name: "workflow_run", Ref: "refs/heads/main"}, plain, "usage the event \"workflow_run\" does not say what to do"},
