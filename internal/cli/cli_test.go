@@ -355,6 +355,16 @@ var worldCommands = map[string]struct {
 		}
 		return err
 	}},
+	// merged NUMBER REV: a pull request was merged by rebasing or squashing, as that commit of the checkout
+	"merged": {2, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		number, err := strconv.Atoi(a[0])
+		if err != nil {
+			return err
+		}
+		out, err := exec.CommandContext(ctx, "git", "-C", s.world.Checkout, "rev-parse", a[1]+"^{commit}").Output()
+		s.world.GitHub.MergedAs(ctx, number, strings.TrimSpace(string(out)))
+		return err
+	}},
 	// mark: what is there now counts as the script's own change
 	"mark": {0, func(context.Context, *testscript.TestScript, *state, []string) error { return nil }},
 	// publish REGISTRY CRATE VERSION [SOURCE]: bytes that are not the workspace's

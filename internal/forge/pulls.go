@@ -28,13 +28,14 @@ type Pull struct {
 	MergeCommit string // with Merged: what it became on the base branch
 	MergedAt    time.Time
 	Labels      []string
-	Comments    int // only where it was asked for by its number
+	Comments    int // this and Commits only where it was asked for by its number
+	Commits     int
 }
 
 func pullOf(p *github.PullRequest) Pull {
 	out := Pull{
 		Number: p.GetNumber(), Title: p.GetTitle(), Body: p.GetBody(), Head: p.GetHead().GetRef(), Base: p.GetBase().GetRef(), HeadCommit: p.GetHead().GetSHA(),
-		URL: p.GetHTMLURL(), Open: p.GetState() == "open", Merged: p.MergedAt != nil, MergeCommit: p.GetMergeCommitSHA(), MergedAt: p.GetMergedAt().Time, Comments: p.GetComments(),
+		URL: p.GetHTMLURL(), Open: p.GetState() == "open", Merged: p.MergedAt != nil, MergeCommit: p.GetMergeCommitSHA(), MergedAt: p.GetMergedAt().Time, Comments: p.GetComments(), Commits: p.GetCommits(),
 	}
 	for _, l := range p.Labels {
 		out.Labels = append(out.Labels, l.GetName())

@@ -132,7 +132,7 @@ func (a *Edge) line(ctx context.Context, p patching, b backport) (release.Report
 	}
 	if err != nil {
 		r := release.ErrorReport("patch", err)
-		r.Repository, r.Title = b.client.Slug(), fmt.Sprintf("Patch of %s: stopped", b.base.line.First())
+		r.Repository, r.Title = b.client.Slug(), fmt.Sprintf("Patch of %s: %s", b.base.line.First(), r.Outcome)
 		return r, ""
 	}
 	r := o.report
@@ -148,9 +148,9 @@ func (a *Edge) line(ctx context.Context, p patching, b backport) (release.Report
 			Detail:  "in " + strings.Join(c.Paths, ", ") + "\n\n" + hands[c.Pick.Number],
 			Hint:    "bring it there with the commands above, or take the label away",
 		})
-		if r.Outcome != release.Failed {
-			r.Outcome = release.Stopped
-		}
+	}
+	if len(r.Problems) > 0 && r.Outcome != release.Failed {
+		r.Outcome = release.Stopped
 	}
 	return *r, o.diff
 }
@@ -160,14 +160,11 @@ func (a *Edge) backport(ctx context.Context, p patching, b backport, scratch str
 	if err := here(ctx, b.repo, b.base.commit, "the branch "+b.base.name, b.base.name); err != nil {
 		return o, nil, err
 	}
-	var picks []yard.Pick
-	for _, pull := range b.pulls {
-		if err := here(ctx, b.repo, pull.MergeCommit, fmt.Sprintf("pull request #%d", pull.Number), pull.Base); err != nil {
-			return o, nil, err
-		}
-		picks = append(picks, yard.Pick{Commit: pull.MergeCommit, Number: pull.Number, Title: pull.Title})
-	}
 	work, err := pick.WorkAt(ctx, b.repo, b.base.commit, filepath.Join(scratch, "work"))
+	if err != nil {
+		return o, nil, err
+	}
+	picks, vague, err := b.picks(ctx, work)
 	if err != nil {
 		return o, nil, err
 	}
@@ -188,6 +185,9 @@ func (a *Edge) backport(ctx context.Context, p patching, b backport, scratch str
 	}
 	if head != b.base.commit {
 		o, err = a.patched(ctx, p, patched{repo: b.repo, work: work, client: b.client, base: b.base, picks: done, head: head, date: lastMerged(b.pulls, done), scratch: scratch})
+		if err == nil {
+			o.report.Problems = append(o.report.Problems, vague...)
+		}
 		return o, conflicts, err
 	}
 	o.report = &release.Report{Schema: release.ReportSchema, Command: "patch", Outcome: release.Changed, Repository: b.client.Slug(), Branch: b.base.name,
@@ -195,8 +195,34 @@ func (a *Edge) backport(ctx context.Context, p patching, b backport, scratch str
 	if p.dryRun {
 		o.report.Outcome = release.Planned
 	}
-	o.report.Picks = reported(done)
+	o.report.Picks, o.report.Problems = reported(done), append(o.report.Problems, vague...)
 	return o, conflicts, nil
+}
+
+// picks are the commits that the pull requests became. What they became cannot be told of some: vague says so.
+func (b backport) picks(ctx context.Context, work *git.Repo) (picks []yard.Pick, vague []release.ReportProblem, err error) {
+	for _, pull := range b.pulls {
+		if err := here(ctx, b.repo, pull.MergeCommit, fmt.Sprintf("pull request #%d", pull.Number), pull.Base); err != nil {
+			return nil, nil, err
+		}
+		several, err := unclear(ctx, b.repo, pull)
+		if err != nil {
+			return nil, nil, err
+		}
+		skipped := ""
+		if several {
+			if skipped, err = yard.Already(ctx, work, b.base.commit, pull.MergeCommit); err != nil {
+				return nil, nil, err
+			}
+		}
+		if several && skipped == "" {
+			vague = append(vague, release.ReportProblem{Summary: fmt.Sprintf("which commits #%d %q became cannot be told", pull.Number, pull.Title), Detail: severalCommits,
+				Hint: fmt.Sprintf("pick them by hand, in their order, and push them to %s: git cherry-pick -x; the last is %s", b.base.name, pull.MergeCommit)})
+			continue
+		}
+		picks = append(picks, yard.Pick{Commit: pull.MergeCommit, Number: pull.Number, Title: pull.Title})
+	}
+	return picks, vague, nil
 }
 
 // lastMerged is when the last of what is picked was merged. It dates the patch, so that what is offered changes only with
@@ -241,7 +267,7 @@ func tell(ctx context.Context, p patching, b backport, r *release.Report, hands 
 		var err error
 		if commands, conflicts := hands[pick.Pull]; conflicts {
 			kept, err = notice.Comment(ctx, d, pick.Pull, kind, bumped.Conflict(b.base.line.First(), b.base.name, *pick, commands))
-		} else if at >= 0 && b.pulls[at].Comments > 0 && len(r.Problems) == 0 {
+		} else if at >= 0 && b.pulls[at].Comments > 0 && (r.Outcome == release.Changed || r.Outcome == release.Planned) {
 			kept, err = notice.Amend(ctx, d, pick.Pull, kind, bumped.NoConflict(b.base.line.First(), b.base.name, *pick, r.URL))
 		}
 		switch {

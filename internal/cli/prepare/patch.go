@@ -232,9 +232,28 @@ func chosenPicks(ctx context.Context, repo *git.Repo, client *forge.Client, name
 		if err := here(ctx, repo, pull.MergeCommit, fmt.Sprintf("pull request #%d", number), pull.Base); err != nil {
 			return nil, err
 		}
+		if several, err := unclear(ctx, repo, pull); err != nil {
+			return nil, err
+		} else if several {
+			return nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("which commits pull request #%d became cannot be told", number), Detail: pull.Title + "\n" + severalCommits,
+				Hint: "name them: --pick COMMIT, in their order; the last is " + pull.MergeCommit}
+		}
 		out = append(out, yard.Pick{Commit: pull.MergeCommit, Number: number, Title: pull.Title})
 	}
 	return out, nil
+}
+
+const severalCommits = "it has several, and was merged by rebasing, or squashed under a title without its number"
+
+// unclear reports whether a pull request may have become more commits than the one that GitHub names: one that has several
+// and was rebased, which tells only the last of them. Squashed ones are known by GitHub's title for them.
+func unclear(ctx context.Context, repo *git.Repo, pull forge.Pull) (bool, error) {
+	if pull.Commits < 2 {
+		return false, nil
+	}
+	info, err := repo.CommitInfo(ctx, pull.MergeCommit)
+	headline, _, _ := strings.Cut(info.Message, "\n")
+	return len(info.Parents) == 1 && !strings.Contains(headline, fmt.Sprintf("(#%d)", pull.Number)), err
 }
 
 // goingOn returns the commit of a local branch on which a conflict was solved.
