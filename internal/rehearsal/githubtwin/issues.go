@@ -148,7 +148,7 @@ func (t *Twin) listIssues(c *call) reply {
 	var matching []*issue
 	for n := len(t.issues); n > 0; n-- {
 		i := t.issues[n]
-		if (state == "all" || state == i.state) && hasLabels(i, q.Get("labels")) {
+		if (state == "all" || state == i.state) && githubapi.HasLabels(i.labels, q.Get("labels")) {
 			matching = append(matching, i)
 		}
 	}
@@ -158,16 +158,6 @@ func (t *Twin) listIssues(c *call) reply {
 		out = append(out, t.issue(c, i))
 	}
 	return reply{Status: http.StatusOK, Body: out, Header: header}
-}
-
-// hasLabels reports whether an issue has every label of a comma-separated list; case does not count.
-func hasLabels(i *issue, wanted string) bool {
-	for name := range strings.SplitSeq(wanted, ",") {
-		if name != "" && !slices.ContainsFunc(i.labels, func(has string) bool { return strings.EqualFold(has, name) }) {
-			return false
-		}
-	}
-	return true
 }
 
 func (t *Twin) createIssue(c *call) reply {

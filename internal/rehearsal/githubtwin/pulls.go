@@ -40,12 +40,11 @@ func (t *Twin) MergePull(ctx context.Context, number int) (commit string, err er
 // MergedAs tells of a pull request that it was merged by rebasing or squashing, which made this commit last; the base branch
 // has it.
 func (t *Twin) MergedAs(ctx context.Context, number int, commit string) {
+	t.ClosePull(ctx, number)
 	t.site.Mu.Lock()
 	defer t.site.Mu.Unlock()
-	if i := t.issues[number]; i != nil && i.state == "open" {
-		i.tip, i.mergeCommit = t.git.Head(t.site.Insider(ctx, t.cfg.BaseURL), i.head), commit
-		i.turn("closed")
-		i.merged = i.closed
+	if i := t.issues[number]; i != nil {
+		i.merged, i.mergeCommit = i.closed, commit
 	}
 }
 
