@@ -30,7 +30,7 @@ func Decide(in Inputs, e Event, cfg config.Config) (Call, error) {
 			c.Args = append(c.Args, "--artifacts="+glob)
 		}
 	}
-	if in.Toolchain != "" && c.Args[0] != "rolling" && c.Args[0] != "verify" { // which build nothing
+	if in.Toolchain != "" && c.Args[0] != "rolling" && c.Args[0] != "verify" && c.Args[0] != "patch" { // which build nothing
 		c.Args = append(c.Args, "--toolchain-cache="+in.Toolchain)
 	}
 	switch {
@@ -56,6 +56,9 @@ func Decide(in Inputs, e Event, cfg config.Config) (Call, error) {
 	return c, nil
 }
 
+// backports keeps the pull requests for patches that labels ask for.
+var backports = []string{"patch", "--labelled"}
+
 // tokenCheck leaves it to an issue to tell which token stops working soon: a step turns red for one that does not work.
 var tokenCheck = []string{"token", "check", "--fail-on=expired"}
 
@@ -75,8 +78,8 @@ func decide(in Inputs, e Event, cfg config.Config) (Call, error) {
 		}
 		return Call{Args: []string{"verify", "--", tag}, Why: "the input command"}, nil
 	}
-	if in.Command == "token-check" {
-		return Call{Args: tokenCheck, Why: "the input command"}, nil
+	if args, ok := map[string][]string{"token-check": tokenCheck, "backports": backports}[in.Command]; ok {
+		return Call{Args: args, Why: "the input command"}, nil
 	}
 	return Call{Args: []string{in.Command}, Why: "the input command"}, nil
 }
@@ -91,7 +94,11 @@ func fromEvent(in Inputs, e Event, cfg config.Config) (Call, error) {
 		return Call{Args: []string{"check"}, Why: "a release of this state is checked"}, nil
 	case "schedule":
 		care := Call{Args: tokenCheck, Why: "the tokens of this step are looked after"}
-		return Call{Args: []string{"reconcile"}, Why: "tags without a finished release are looked for", Then: []Call{care}}, nil
+		c := Call{Args: []string{"reconcile"}, Why: "tags without a finished release are looked for", Then: []Call{care}}
+		if cfg.Patch.Backports {
+			c.Then = append(c.Then, Call{Args: backports, Why: "merged pull requests that are labelled for a version line are picked for its next patch"})
+		}
+		return c, nil
 	case "push", "create", "delete":
 		return fromPush(in, e, cfg)
 	case "workflow_dispatch":

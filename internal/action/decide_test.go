@@ -15,6 +15,8 @@ func TestDecide(t *testing.T) {
 	rolling := config.Default()
 	rolling.Release.Rolling.Enabled = true
 	plain := config.Default()
+	backports := config.Default()
+	backports.Patch.Backports = true
 	with := func(set func(*Inputs)) Inputs {
 		in, err := readInputs(func(string) string { return "" })
 		if err != nil {
@@ -53,7 +55,9 @@ func TestDecide(t *testing.T) {
 		"no ref":               {auto, Event{Name: "push"}, rolling, ""},
 		"pull request":         {auto, Event{Name: "pull_request", Ref: "refs/pull/7/merge", PullRequest: 7}, plain, "check"},
 		"schedule":             {auto, Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "reconcile --since=168h; token check --fail-on=expired"},
+		"schedule, backports":  {auto, Event{Name: "schedule", Ref: "refs/heads/main"}, backports, "reconcile --since=168h; token check --fail-on=expired; patch --labelled"},
 		"command reconcile":    {with(func(in *Inputs) { in.Command = "reconcile" }), Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "reconcile --since=168h"},
+		"command backports":    {with(func(in *Inputs) { in.Command, in.Toolchain = "backports", "/w/t" }), Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "patch --labelled"},
 		"command redist":       {with(func(in *Inputs) { in.Command, in.Deadline, in.Detach = "redist", "1h", true }), Event{Name: "schedule", Ref: "refs/heads/main"}, plain, "redist --deadline=1h"},
 		"command token-check":  {with(func(in *Inputs) { in.Command = "token-check" }), Event{Name: "push", Ref: "refs/heads/main"}, plain, "token check --fail-on=expired"},
 		"unknown event":        {auto, Event{Name: "workflow_run", Ref: "refs/heads/main"}, plain, "usage the event \"workflow_run\" does not say what to do"},

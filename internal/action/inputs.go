@@ -12,7 +12,7 @@ import (
 // Inputs are what a workflow gives with `with:`. The tags are the one source of action.yml: the name, the default, and
 // what people read. An input that is left out arrives with its default.
 type Inputs struct {
-	Command   string   `input:"command" default:"auto" doc:"What to do: auto (from the event), release, check, plan, rehearse, reconcile, rolling, verify, redist (the [[redist]] tables of tagboat.toml), token-check."`
+	Command   string   `input:"command" default:"auto" doc:"What to do: auto (from the event), release, check, plan, rehearse, reconcile, rolling, verify, redist (the [[redist]] tables of tagboat.toml), token-check, backports (tagboat patch --labelled)."`
 	Tag       string   `input:"tag" doc:"The release tag. Default: the tag that the event names."`
 	Branch    string   `input:"branch" doc:"The release branch. Default: the branch that the workflow runs on."`
 	Artifacts []string `input:"artifacts" doc:"Files and folders that become assets of the release, as globs, one on each line."`
@@ -41,7 +41,7 @@ type Outputs struct {
 }
 
 // commands are the values of the input command.
-var commands = []string{"auto", "release", "check", "plan", "rehearse", "reconcile", "rolling", "verify", "redist", "token-check"}
+var commands = []string{"auto", "release", "check", "plan", "rehearse", "reconcile", "rolling", "verify", "redist", "token-check", "backports"}
 
 // readInputs reads every input by get, which returns "" for an absent one, and refuses values that cannot be meant.
 func readInputs(get func(name string) string) (Inputs, error) {

@@ -53,7 +53,7 @@ var events = [][2]string{
 	{"workflow_dispatch on a tag", "as a push of that tag"},
 	{"push to the development branch", "`tagboat rolling`, where tagboat.toml has `enabled = true` in `[release.rolling]`; else nothing"},
 	{"pull_request, pull_request_target, merge_group", "`tagboat check`, with annotations, a job summary and one comment that is kept current"},
-	{"schedule", "`tagboat reconcile`: tags of the last days without a finished release are gone on with. Then `tagboat token check --fail-on=expired`: an issue says which tokens stop working soon; the step turns red for one that does not work. See [tokens.md](tokens.md)."},
+	{"schedule", "`tagboat reconcile`: tags of the last days without a finished release are gone on with. Then `tagboat token check --fail-on=expired`: an issue says which tokens stop working soon; the step turns red for one that does not work. See [tokens.md](tokens.md). Then, where tagboat.toml has `backports = true` in `[patch]`, `tagboat patch --labelled`: one pull request for each version line that merged pull requests are labelled for. See [bump.md](bump.md)."},
 	{"a deleted tag, other branches", "nothing; the outcome is `nothing`"},
 	{"anything else", "stops, unless the inputs say what to do"},
 }

@@ -78,7 +78,7 @@ func annotationsOf(r release.Report) []annotation {
 		}
 	}
 	for _, w := range r.Warnings {
-		out = append(out, annotation{kind: "warning", title: "Warning of the registry", text: w})
+		out = append(out, annotation{kind: "warning", title: "Warning", text: w})
 	}
 	if n := r.Notice; n != nil && n.URL != "" && n.Did != "closed" && r.Outcome != release.Stopped {
 		out = append(out, annotation{kind: "notice", title: "Tagboat", text: "The issue about tokens: " + n.URL})

@@ -1,7 +1,9 @@
 package bump
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/problem"
@@ -27,6 +29,32 @@ func LineOf(cfg config.Config, tag string) (Line, error) {
 	v, err := semver.Parse(t.Version)
 	l.Crate, l.Major, l.Minor = t.Crate, v.Major, v.Minor
 	return l, err
+}
+
+// LineOfLabel returns the version line that a label of pull requests names by template, "backport {line}": "backport v0.4",
+// or one of the line's tags. ok is false for every other label.
+func LineOfLabel(cfg config.Config, template, label string) (l Line, ok bool) {
+	before, after, _ := strings.Cut(template, "{line}")
+	name, ok := strings.CutPrefix(label, before)
+	if ok {
+		name, ok = strings.CutSuffix(name, after)
+	}
+	if !ok {
+		return l, false
+	}
+	short := cfg
+	short.Tags.TwoPart = true
+	l, err := LineOf(short, name)
+	l.tags.TwoPart = cfg.Tags.TwoPart
+	return l, err == nil
+}
+
+// First is the tag of the line's first release, by which commands name the line.
+func (l Line) First() string { return l.tags.Format(l.Crate, fmt.Sprintf("%d.%d.0", l.Major, l.Minor)) }
+
+// Compare orders lines: by crate, the older first.
+func (l Line) Compare(o Line) int {
+	return cmp.Or(strings.Compare(l.Crate, o.Crate), cmp.Compare(l.Major, o.Major), cmp.Compare(l.Minor, o.Minor))
 }
 
 // Newest returns the release branch of the line with the highest version: what the next patch starts from.

@@ -56,3 +56,47 @@ func TestLine(t *testing.T) {
 		t.Error("nonsense has a line")
 	}
 }
+
+// TestLineOfLabel holds which labels name a line: what a stranger may call a label is not a tag by that.
+func TestLineOfLabel(t *testing.T) {
+	for label, c := range map[string]struct {
+		form, tags string
+		twoPart    bool
+		first      string // "" for none
+	}{
+		"backport v0.4":        {first: "v0.4.0"},
+		"backport v0.4.0":      {first: "v0.4.0"},
+		"backport v0.4.7":      {first: "v0.4.0"},
+		"backport v53.0":       {twoPart: true, first: "v53.0"},
+		"backport vm-v2-v1.0":  {tags: "{crate}-v{version}", first: "vm-v2-v1.0.0"},
+		"pick: v1.2 please":    {form: "pick: {line} please", first: "v1.2.0"},
+		"backport":             {},
+		"backport v0":          {},
+		"backport 0.4":         {},
+		"Backport v0.4":        {},
+		"backport v0.4 x":      {},
+		"backport v0.4.0$(id)": {},
+		"backport v0.4-->":     {},
+		"bug":                  {},
+	} {
+		cfg := config.Default()
+		cfg.Tags.TwoPart = c.twoPart
+		if c.tags != "" {
+			cfg.Tags.Template = c.tags
+		}
+		form := cfg.Patch.Label
+		if c.form != "" {
+			form = c.form
+		}
+		line, ok := bump.LineOfLabel(cfg, form, label)
+		if ok != (c.first != "") || ok && line.First() != c.first {
+			t.Errorf("%q: got %v, %q, want %q", label, ok, line.First(), c.first)
+		}
+	}
+	a, _ := bump.LineOfLabel(config.Default(), "{line}", "v0.9")
+	b, _ := bump.LineOfLabel(config.Default(), "{line}", "v0.10.3")
+	c, _ := bump.LineOfLabel(config.Default(), "{line}", "v0.10")
+	if a.Compare(b) >= 0 || b.Compare(a) <= 0 || b.Compare(c) != 0 {
+		t.Error("lines are not ordered by their numbers")
+	}
+}

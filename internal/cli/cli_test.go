@@ -339,9 +339,12 @@ var worldCommands = map[string]struct {
 		title, body, base, open := s.world.GitHub.Pull(number)
 		return os.WriteFile(ts.MkAbs(a[1]), []byte(fmt.Sprintf("title %s\nbase %s %s\n%s", title, base, open, body)), 0o644)
 	}},
-	// offer TITLE HEAD BASE: a pull request by somebody else
-	"offer": {3, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
-		s.world.GitHub.OpenPull(a[0], a[1], a[2])
+	// offer TITLE HEAD BASE [LABEL]...: a pull request by somebody else
+	"offer": {-1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		if len(a) < 3 {
+			return errors.New("usage: world offer TITLE HEAD BASE [LABEL]...")
+		}
+		s.world.GitHub.OpenPull(a[0], a[1], a[2], a[3:]...)
 		return nil
 	}},
 	// merge NUMBER: a pull request
@@ -350,6 +353,16 @@ var worldCommands = map[string]struct {
 		if err == nil {
 			_, err = s.world.GitHub.MergePull(ctx, number)
 		}
+		return err
+	}},
+	// merged NUMBER REV: a pull request was merged by rebasing or squashing, as that commit of the checkout
+	"merged": {2, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		number, err := strconv.Atoi(a[0])
+		if err != nil {
+			return err
+		}
+		out, err := exec.CommandContext(ctx, "git", "-C", s.world.Checkout, "rev-parse", a[1]+"^{commit}").Output()
+		s.world.GitHub.MergedAs(ctx, number, strings.TrimSpace(string(out)))
 		return err
 	}},
 	// mark: what is there now counts as the script's own change

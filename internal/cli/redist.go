@@ -16,10 +16,13 @@ import (
 	"github.com/tagboat/tagboat/internal/release"
 )
 
-func (a *app) redistCommand() *cobra.Command {
+func (a *app) redistCommand() *cobra.Command { return depot.Command(a.host()) }
+
+// host is this program around what is asked of redistributions.
+func (a *app) host() depot.Host {
 	var p *screen.Progress // made when the flags are known
 	var revoke func()
-	return depot.Command(depot.Host{
+	return depot.Host{
 		Env: a.env, Masker: a.masker, Style: a.style, Close: func() {
 			if p != nil {
 				p.Close()
@@ -42,7 +45,7 @@ func (a *app) redistCommand() *cobra.Command {
 				return a.openRegistry(d.Config, logins, name, index)
 			}
 		},
-	})
+	}
 }
 
 // ledger is the client for the repository on GitHub that keeps the ledger; there need be no checkout of it.

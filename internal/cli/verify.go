@@ -6,17 +6,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/cli/depot"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/prove"
 	"github.com/tagboat/tagboat/internal/render"
 )
-
-// verification is the JSON document of `tagboat verify`.
-type verification struct {
-	release.Report
-	Proofs []prove.Proof `json:"proofs"`
-}
 
 func (a *app) verifyCommand() *cobra.Command {
 	var t target
@@ -25,8 +19,11 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use:   "verify TAG",
 		Short: "Prove a release by its bill of lading",
 		Long: `Take the bill of lading of a release and prove it: the tag and its commit, every asset's bytes, every registry's
-checksum. With --rebuild the commit is packaged again, in the build zone, and the bytes are compared.`,
-		Example: "  tagboat verify v0.4.0\n  tagboat verify v0.4.0 --rebuild",
+checksum. With --rebuild the commit is packaged again, in the build zone, and the bytes are compared.
+
+The ledger of a redistribution from git (a tag that begins with redist-) is held against its upstream besides: the commit
+must be there, every file of every crate must be that commit's, and nothing in its manifests changed but what the bill says.`,
+		Example: "  tagboat verify v0.4.0\n  tagboat verify v0.4.0 --rebuild\n  tagboat verify redist-mshv-52edcf4a1b",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t.tag = args[0]
@@ -42,21 +39,20 @@ checksum. With --rebuild the commit is packaged again, in the build zone, and th
 }
 
 func (a *app) verify(ctx context.Context, t target, rebuild bool) error {
-	w, end, err := a.world(ctx, t)
+	s, proofs, mine, err := a.host().Verify(ctx, t.tag, rebuild, depot.Flags{Repository: t.repository, APIURL: t.apiURL, UploadURL: t.uploadURL})
+	if !mine {
+		w, end, failed := a.world(ctx, t)
+		if failed != nil {
+			return failed
+		}
+		defer end()
+		s, proofs, err = prove.Release(ctx, w, release.Request{Tag: t.tag, Half: release.Second}, rebuild)
+	}
 	if err != nil {
 		return err
 	}
-	defer end()
-	s, proofs, err := prove.Release(ctx, w, release.Request{Tag: t.tag, Half: release.Second}, rebuild)
-	if err != nil {
-		return err
-	}
-	v := verification{Report: release.NewReport("verify", s, release.Plan{}), Proofs: proofs}
-	v.Outcome = release.Verified
-	if !prove.Holds(proofs) {
-		v.Outcome, a.code = release.Stopped, problem.ExitStopped
-		v.Problems = append(v.Problems, release.ReportProblem{Summary: fmt.Sprintf("the release %s is not what its bill says", t.tag)})
-	}
+	v := prove.Of(t.tag, s, proofs)
+	a.code = v.ExitCode()
 	var checks []render.Check
 	for _, p := range proofs {
 		checks = append(checks, render.Check{Name: p.Name, State: p.State, Detail: p.Detail})

@@ -26,6 +26,7 @@ type Config struct {
 	Package    Package             `toml:"package" json:"package" doc:"How crates are packaged and verified."`
 	Release    Release             `toml:"release" json:"release" doc:"The GitHub release."`
 	Changelog  Changelog           `toml:"changelog" json:"changelog" doc:"The changelog whose section opens the release notes."`
+	Patch      Patch               `toml:"patch" json:"patch" doc:"Patch releases from labels of merged pull requests. See [bump.md](bump.md)."`
 	Blockers   Blockers            `toml:"blockers" json:"blockers" doc:"Open issues that stop a release."`
 	Pace       Pace                `toml:"pace" json:"pace" doc:"How much happens at the same time and how long a run waits."`
 	Redist     []Redist            `toml:"redist" json:"redist,omitempty" doc:"Crates of others that tagboat redist brings to a registry. Each table is one piece of work; without a name on its command line, all are done in order."`
@@ -122,6 +123,12 @@ type Changelog struct {
 	Required string `toml:"required" json:"required" doc:"Whether a release needs a section for its version; \"when-present\" asks for one only where the file exists." enum:"when-present,always,never"`
 }
 
+// Patch is [patch].
+type Patch struct {
+	Backports bool   `toml:"backports" json:"backports" doc:"A scheduled step of the Action keeps one pull request for each version line that merged pull requests are labelled for, as tagboat patch --labelled does. It needs contents: write and pull-requests: write."`
+	Label     string `toml:"label" json:"label" doc:"The label of a merged pull request that is to be picked for a patch. {line} is required, and stands for the tag of a release of the line, which may be cut short." example:"backport {line}"`
+}
+
 // Blockers is [blockers].
 type Blockers struct {
 	Label string `toml:"label" json:"label" doc:"Open issues with this label stop a release. Empty switches the check off."`
@@ -204,6 +211,7 @@ func Default() Config {
 			Rolling:        Rolling{Tag: "dev-latest", KeepDays: 7},
 		},
 		Changelog:  Changelog{Path: "CHANGELOG.md", Required: "when-present"},
+		Patch:      Patch{Label: "backport {line}"},
 		Blockers:   Blockers{Label: "release-blocker"},
 		Pace:       Pace{Uploads: 4, Attempts: 5, MaxWait: 30 * minute},
 		ThirdParty: ThirdParty{Licenses: []string{}, DenyLicenses: []string{}, Reviewed: []string{}, DenyNames: []string{}, Accepted: []string{}},

@@ -42,6 +42,9 @@ func (l *loader) validate(c Config) {
 	}
 	l.release(c.Release)
 	l.changelog(c.Changelog)
+	if strings.Count(c.Patch.Label, "{line}") != 1 || strings.Contains(c.Patch.Label, ",") || len(placeholder.FindAllString(c.Patch.Label, -1)) > 1 {
+		l.wrong([]string{"patch", "label"}, fmt.Sprintf("got %q, want {line} in it once, no comma and nothing else in braces", c.Patch.Label), "backport {line}")
+	}
 	l.between([]string{"pace", "uploads"}, c.Pace.Uploads, 1, 64)
 	l.between([]string{"pace", "attempts"}, c.Pace.Attempts, 1, 100)
 	l.redist(c)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -756,4 +757,25 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestMergedPulls holds that issues and pull requests that were only closed are none, and the order in which they were merged.
+func TestMergedPulls(t *testing.T) {
+	h, c := newHub(t, map[string][]reply{
+		"GET /repos/o/r/labels":  {ok(`[{"name":"bug"},{"name":"backport v0.4"}]`)},
+		"GET /repos/o/r/issues":  {ok(`[{"number":9,"pull_request":{"url":"x"}},{"number":5,"pull_request":{"url":"x"}},{"number":4,"title":"an issue"},{"number":3,"pull_request":{"url":"x"}}]`)},
+		"GET /repos/o/r/pulls/9": {ok(`{"number":9,"state":"closed","merged_at":"2026-01-02T00:00:00Z","merge_commit_sha":"` + sha + `","comments":2}`)},
+		"GET /repos/o/r/pulls/5": {ok(`{"number":5,"state":"closed","merged_at":null}`)},
+		"GET /repos/o/r/pulls/3": {ok(`{"number":3,"state":"closed","merged_at":"2026-01-03T00:00:00Z","merge_commit_sha":"` + shb + `"}`)},
+	})
+	if got, err := c.Labels(t.Context()); err != nil || !slices.Equal(got, []string{"bug", "backport v0.4"}) {
+		t.Errorf("labels: got %q, %v", got, err)
+	}
+	got, err := c.MergedPulls(t.Context(), "backport v0.4")
+	if err != nil || len(got) != 2 || got[0].Number != 9 || got[0].MergeCommit != sha || got[0].Comments != 2 || got[1].Number != 3 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if got := h.requests()[1]; got != "GET /repos/o/r/issues?labels=backport+v0.4&page=1&per_page=100&state=closed" {
+		t.Errorf("got %s", got)
+	}
 }

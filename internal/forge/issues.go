@@ -32,6 +32,9 @@ type issue struct {
 	PullRequest json.RawMessage `json:"pull_request"`
 }
 
+// isPull reports whether it is a pull request.
+func (i issue) isPull() bool { return len(i.PullRequest) > 0 && string(i.PullRequest) != "null" }
+
 func (i issue) out() Issue {
 	return Issue{Number: i.Number, Title: i.Title, URL: i.HTMLURL, Body: i.Body, Trusted: trusted(i.Association, i.User)}
 }
@@ -63,7 +66,7 @@ func (c *Client) OpenIssues(ctx context.Context, label string) ([]Issue, error) 
 		var list []issue
 		resp, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: c.wire.Root() + "/issues", Query: q, Out: &list})
 		for _, i := range list {
-			if len(i.PullRequest) == 0 || string(i.PullRequest) == "null" {
+			if !i.isPull() {
 				all = append(all, i.out())
 			}
 		}

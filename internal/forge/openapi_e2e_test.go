@@ -136,6 +136,14 @@ func TestAgainstDescription(t *testing.T) {
 			list, err := c.Pulls(ctx, "new-topic", "master")
 			return len(list) == 1 && list[0].Open, true, err
 		}},
+		{"labels", func(ctx context.Context) (any, any, error) {
+			list, err := c.Labels(ctx)
+			return len(list) == 2 && list[0] == "bug", true, err
+		}},
+		{"merged pull requests", func(ctx context.Context) (any, any, error) {
+			list, err := c.MergedPulls(ctx, "backport v0.4")
+			return len(list) == 1 && list[0].Number == 1347 && !list[0].MergedAt.IsZero(), true, err
+		}},
 		{"open a pull request", func(ctx context.Context) (any, any, error) {
 			p, err := c.CreatePull(ctx, forge.PullRequest{Title: "t", Body: "b", Head: "bump/v1", Base: "main"})
 			return p.Number, 1347, err

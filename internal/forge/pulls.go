@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/go-github/v62/github"
 
@@ -25,13 +26,16 @@ type Pull struct {
 	Open        bool
 	Merged      bool
 	MergeCommit string // with Merged: what it became on the base branch
+	MergedAt    time.Time
 	Labels      []string
+	Comments    int // this and Commits only where it was asked for by its number
+	Commits     int
 }
 
 func pullOf(p *github.PullRequest) Pull {
 	out := Pull{
 		Number: p.GetNumber(), Title: p.GetTitle(), Body: p.GetBody(), Head: p.GetHead().GetRef(), Base: p.GetBase().GetRef(), HeadCommit: p.GetHead().GetSHA(),
-		URL: p.GetHTMLURL(), Open: p.GetState() == "open", Merged: p.MergedAt != nil, MergeCommit: p.GetMergeCommitSHA(),
+		URL: p.GetHTMLURL(), Open: p.GetState() == "open", Merged: p.MergedAt != nil, MergeCommit: p.GetMergeCommitSHA(), MergedAt: p.GetMergedAt().Time, Comments: p.GetComments(), Commits: p.GetCommits(),
 	}
 	for _, l := range p.Labels {
 		out.Labels = append(out.Labels, l.GetName())

@@ -44,6 +44,16 @@ type Kept struct{ Did, URL string }
 
 // Comment keeps one comment of a kind with this text on an issue or a pull request.
 func Comment(ctx context.Context, d Discussion, number int, kind, text string) (Kept, error) {
+	kept, err := Amend(ctx, d, number, kind, text)
+	if err != nil || kept.Did != None {
+		return kept, err
+	}
+	c, err := d.CreateComment(ctx, number, mark(kind)+"\n"+text)
+	return Kept{Made, c.HTMLURL}, err
+}
+
+// Amend does so where there is such a comment already, and makes none.
+func Amend(ctx context.Context, d Discussion, number int, kind, text string) (Kept, error) {
 	body := mark(kind) + "\n" + text
 	list, err := d.Comments(ctx, number)
 	if err != nil {
@@ -59,8 +69,20 @@ func Comment(ctx context.Context, d Discussion, number int, kind, text string) (
 		c, err = d.UpdateComment(ctx, c.ID, body)
 		return Kept{Updated, c.HTMLURL}, err
 	}
-	c, err := d.CreateComment(ctx, number, body)
-	return Kept{Made, c.HTMLURL}, err
+	return Kept{Did: None}, nil
+}
+
+// Silent returns a discussion that is read and not written to: what would be done is what is told as done.
+func Silent(d Discussion) Discussion { return silent{d} }
+
+type silent struct{ Discussion }
+
+func (silent) CreateComment(context.Context, int, string) (forge.Comment, error) {
+	return forge.Comment{}, nil
+}
+
+func (silent) UpdateComment(context.Context, int64, string) (forge.Comment, error) {
+	return forge.Comment{}, nil
 }
 
 // Tracker is what an issue needs of GitHub.

@@ -108,3 +108,28 @@ func TestDryRun(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// A comment can be changed where it stands without being made where it does not, and told without being written.
+func TestAmend(t *testing.T) {
+	ctx := t.Context()
+	twin, c := hub(t)
+	n := twin.AddPullRequest("a change")
+	twin.AddComment(n, "<!-- tagboat:backport --> not mine")
+	kept, err := notice.Amend(ctx, c, n, "backport", "text")
+	want(t, "amend what is not there", kept, err, notice.None)
+	if kept, err := notice.Comment(ctx, notice.Silent(c), n, "backport", "text"); err != nil || kept.Did != notice.Made || len(twin.Comments(n)) != 1 {
+		t.Errorf("a silent comment: %+v, %v, %q", kept, err, twin.Comments(n))
+	}
+	kept, err = notice.Comment(ctx, c, n, "backport", "text")
+	want(t, "comment", kept, err, notice.Made)
+	kept, err = notice.Amend(ctx, c, n, "backport", "text")
+	want(t, "amend with the same", kept, err, notice.Current)
+	if kept, err := notice.Comment(ctx, notice.Silent(c), n, "backport", "other"); err != nil || kept.Did != notice.Updated {
+		t.Errorf("a silent change: %+v, %v", kept, err)
+	}
+	kept, err = notice.Amend(ctx, c, n, "backport", "other")
+	want(t, "amend", kept, err, notice.Updated)
+	if got := twin.Comments(n); len(got) != 2 || !strings.HasSuffix(got[1], "other") || strings.HasSuffix(got[0], "other") {
+		t.Errorf("the comments are %q", got)
+	}
+}

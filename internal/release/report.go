@@ -81,6 +81,9 @@ type ReportPick struct {
 	Pull    int    `json:"pull,omitempty"` // number of the pull request that it came with
 	Title   string `json:"title"`
 	Skipped string `json:"skipped,omitempty"` // why it was not picked
+
+	Conflicts []string      `json:"conflicts,omitempty"` // paths, where it does not go onto the branch as it is
+	Comment   *ReportNotice `json:"comment,omitempty"`   // under the pull request, about what came of it
 }
 
 // ReportEdit is one value of a file that changes. Old is empty for a key that is added.
@@ -130,7 +133,7 @@ const (
 	TokenUnreachable = "unreachable" // its registry did not answer
 )
 
-// ReportNotice is the issue that says what tokens need.
+// ReportNotice is a text on GitHub that is kept current: the issue that says what tokens need, a comment.
 type ReportNotice struct {
 	Did    string `json:"did"` // made, updated, current, closed, none
 	URL    string `json:"url,omitempty"`

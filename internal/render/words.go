@@ -33,6 +33,9 @@ func headline(r release.Report) string {
 	if r.Title != "" && len(r.Bumps) > 0 {
 		return bumped(r)
 	}
+	if r.Command == "patch" && r.Title != "" {
+		return r.Title
+	}
 	text := ""
 	switch r.Outcome {
 	case release.Released:

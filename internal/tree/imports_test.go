@@ -27,7 +27,7 @@ var rooms = []room{
 	{"cmd/tagboat", []string{"internal/action", "internal/cli", "internal/cargo/zone"}, "main only starts an edge, or becomes a child of the build zone"},
 	{"internal/action", join(leaves, []string{"internal/cli", "internal/release", "internal/render/...", "internal/forge", "internal/notice"}), "a step chooses a command line and tells what its report says"},
 	{"internal/cli/depot", join(leaves, adapters, []string{"internal/release/...", "internal/redist/...", "internal/notice", "internal/render/...", "internal/converge"}), "what people ask of tagboat redist"},
-	{"internal/cli/prepare", join(leaves, adapters, []string{"internal/bump/...", "internal/release/...", "internal/render/...", "internal/converge"}), "a part of the command line, about what comes before a tag"},
+	{"internal/cli/prepare", join(leaves, adapters, []string{"internal/bump/...", "internal/notice", "internal/release/...", "internal/render/...", "internal/converge"}), "a part of the command line, about what comes before a tag"},
 	{"internal/cli/manual", []string{"internal/cli/access", "internal/credential", "internal/problem", "internal/release", "internal/release/handover"}, "the reference is made from the commands, by names that documents have"},
 	{"internal/cli/keys", []string{"internal/cargo/manifest", "internal/config", "internal/git", "internal/registry/kind", "internal/release", "internal/release/observe", "internal/render", "internal/secret"}, "what is in the environment is found without asking anybody"},
 	{"internal/cli/screen", []string{"internal/release", "internal/render/...", "internal/converge"}, "what is drawn was decided elsewhere"},

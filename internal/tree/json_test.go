@@ -180,7 +180,7 @@ func TestJSONOutcomes(t *testing.T) {
 		got[m[1]] = m[2]
 	}
 	want := map[string]string{}
-	for _, outcome := range []string{release.Released, release.Started, release.Planned, release.Verified, release.Redistributed, release.Waiting, release.Stopped, release.Failed} {
+	for _, outcome := range []string{release.Released, release.Started, release.Planned, release.Verified, release.Changed, release.Redistributed, release.Waiting, release.Stopped, release.Failed} {
 		want[outcome] = fmt.Sprint((&release.Report{Outcome: outcome}).ExitCode())
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

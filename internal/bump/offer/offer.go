@@ -138,11 +138,31 @@ func (s *Steps) commit(ctx context.Context) (converge.Outcome, error) {
 	if err != nil {
 		return converge.Outcome{}, err
 	}
-	if len(missing) > 0 && len(ahead) > 0 {
+	if len(ahead) > 0 && (len(missing) > 0 || o.reordered(ahead)) {
 		return s.anew(ctx, head)
 	}
 	s.Head, err = s.make(ctx, o.Branch, head, left)
 	return converge.DoneBecause(fmt.Sprintf("%d made", len(left))), denied(err, "commit to "+o.Branch)
+}
+
+// reordered reports whether the commits before the plan's last one are others than the branch has. Then a commit on top
+// is not enough: the message of each says what it was picked from, by which later runs know it.
+func (o Offer) reordered(ahead []forge.Commit) bool {
+	there, last := o.there(ahead), len(o.Commits)-1
+	return there < len(ahead) && (there < last || there == last && !strings.HasPrefix(ahead[there].Message, o.Commits[last].Headline))
+}
+
+// there is how many of the plan's commits a branch begins with.
+func (o Offer) there(ahead []forge.Commit) int {
+	n := 0
+	for n < len(ahead) && n < len(o.Commits) {
+		headline, body := o.message(o.Commits[n])
+		if strings.TrimSpace(ahead[n].Message) != strings.TrimSpace(headline+"\n\n"+body) {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // make makes commits on a branch and returns its new head.
@@ -200,14 +220,7 @@ func (s *Steps) tidy(ctx context.Context) error {
 // plan has changed since, one that brings the files up to date.
 func (s *Steps) left(ctx context.Context, head string, ahead []forge.Commit) ([]Commit, error) {
 	o := s.Offer
-	there := 0
-	for there < len(ahead) && there < len(o.Commits) {
-		headline, body := o.message(o.Commits[there])
-		if strings.TrimSpace(ahead[there].Message) != strings.TrimSpace(headline+"\n\n"+body) {
-			break
-		}
-		there++
-	}
+	there := o.there(ahead)
 	if there == len(ahead) && there < len(o.Commits) {
 		return o.Commits[there:], nil
 	}

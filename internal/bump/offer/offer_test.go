@@ -182,6 +182,31 @@ func TestCutWhileMadeAnew(t *testing.T) {
 	}
 }
 
+// TestPicks holds that the branch has one commit for each pick, also where the next run has more of them, or fewer.
+func TestPicks(t *testing.T) {
+	w := newWorld(t)
+	if _, _, err := w.run(w.offer()); err != nil {
+		t.Fatal(err)
+	}
+	more := w.offer()
+	more.Commits = []offer.Commit{more.Commits[0], {Headline: "Second pick", Files: map[string][]byte{"old": []byte("y")}}, more.Commits[1]}
+	if _, _, err := w.run(more); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := w.state(), `Pick; Second pick; Release v2; #1 Release v2 open=true; Cargo.toml="2\n" new="n" old="y" `; got != want {
+		t.Errorf("one more: got  %s\nwant %s", got, want)
+	}
+	fewer := w.offer()
+	fewer.Commits = more.Commits[1:]
+	fewer.Commits[1].Files["Cargo.toml"] = []byte("3\n")
+	if _, _, err := w.run(fewer); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := w.state(), `Second pick; Release v2; #1 Release v2 open=true; Cargo.toml="3\n" new="" old="y" `; got != want {
+		t.Errorf("one fewer: got  %s\nwant %s", got, want)
+	}
+}
+
 // TestOthers holds that nothing of others is overwritten.
 func TestOthers(t *testing.T) {
 	w := newWorld(t)

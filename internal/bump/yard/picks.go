@@ -53,7 +53,7 @@ func Picked(ctx context.Context, work *git.Repo, base string, picks []Pick, who 
 		if headline, _, _ := strings.Cut(info.Message, "\n"); p.Title == "" {
 			p.Title = headline
 		}
-		if p.Skipped, err = already(ctx, work, head, p.Commit); err != nil {
+		if p.Skipped, err = Already(ctx, work, head, p.Commit); err != nil {
 			return out, "", err
 		}
 		if p.Skipped != "" {
@@ -79,8 +79,8 @@ func Picked(ctx context.Context, work *git.Repo, base string, picks []Pick, who 
 	return out, head, err
 }
 
-// already says where a commit is in a branch's history, "" where it is not.
-func already(ctx context.Context, work *git.Repo, head, commit string) (string, error) {
+// Already says where a commit is in a branch's history, "" where it is not.
+func Already(ctx context.Context, work *git.Repo, head, commit string) (string, error) {
 	if in, err := work.IsAncestor(ctx, commit, head); err != nil || in {
 		return map[bool]string{true: "the branch has this commit"}[in], err
 	}

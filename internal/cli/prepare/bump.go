@@ -99,9 +99,9 @@ func (a *Edge) work(ctx context.Context, b bumping) (w worked, err error) {
 	if err != nil {
 		return w, err
 	}
-	scratch, err := os.MkdirTemp(a.Env["RUNNER_TEMP"], "tagboat-")
+	scratch, err := a.scratch()
 	if err != nil {
-		return w, &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
+		return w, err
 	}
 	w.end = func() { os.RemoveAll(scratch) }
 	if w.yard, err = yard.Open(ctx, w.repo, head, scratch); err != nil {

@@ -47,10 +47,10 @@ func (a *Edge) offer(ctx context.Context, b bumping, w worked, r *release.Report
 	for _, f := range w.files {
 		files[f.Name] = f.After
 	}
-	return a.pull(ctx, client, r, w, offer.Offer{
+	return a.bumped(r, w, a.pull(ctx, client, r, w, offer.Offer{
 		Base: b.base, BaseCommit: at, Branch: w.plan.Branch, Title: w.plan.Title, Body: bumped.PullRequest(*r, next),
 		Commits: []offer.Commit{{Headline: w.plan.Title, Files: files}},
-	})
+	}))
 }
 
 func (a *Edge) needToken(what string) error {
@@ -76,8 +76,8 @@ func published(s bump.Snapshot, p bump.Plan) []release.Crate {
 	return out
 }
 
-// pull runs an offer's steps and reports.
-func (a *Edge) pull(ctx context.Context, client *forge.Client, r *release.Report, w worked, o offer.Offer) error {
+// pull runs an offer's steps, puts into the report what came of them, and returns what to do next.
+func (a *Edge) pull(ctx context.Context, client *forge.Client, r *release.Report, w worked, o offer.Offer) string {
 	steps := &offer.Steps{Forge: client, Offer: o}
 	run := converge.Runner{Do: steps.Do, Parallel: 1, Attempts: max(1, w.yard.Config().Pace.Attempts)}
 	res := run.Run(ctx, o.Plan())
@@ -95,5 +95,5 @@ func (a *Edge) pull(ctx context.Context, client *forge.Client, r *release.Report
 			r.Outcome = release.Stopped
 		}
 	}
-	return a.bumped(r, w, next)
+	return next
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/tagboat/tagboat/internal/bump"
 	"github.com/tagboat/tagboat/internal/bump/offer"
 	"github.com/tagboat/tagboat/internal/bump/yard"
+	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/git/pick"
@@ -27,17 +28,18 @@ import (
 
 // patching is what the flags of patch say.
 type patching struct {
-	target target
-	tag    string
-	picks  []string
-	from   string
-	dryRun bool
+	target   target
+	tag      string
+	picks    []string
+	from     string
+	labelled bool
+	dryRun   bool
 }
 
 func (a *Edge) patchCommand() *cobra.Command {
 	var p patching
 	cmd := &cobra.Command{
-		Use:   "patch TAG [--pick COMMIT|PULL]...",
+		Use:   "patch (TAG [--pick COMMIT|PULL]... | --labelled)",
 		Short: "Prepare a patch release: picked commits, version and changelog, as a pull request",
 		Long: `Prepare the next patch of the version that the tag belongs to. It starts from the newest release branch of that version
 (release/v0.4.1 after v0.4.1), picks the commits in the order in which they are named, gives the crates the next version
@@ -46,11 +48,25 @@ branch makes the tag.
 
 A commit may be named by its hash, or by the number of the pull request that it was merged with. What the branch has
 already is skipped, with the reason. Everything happens in a clean clone. Where a commit conflicts, what was picked
-before it is left as a branch here, with the commands to go on.`,
+before it is left as a branch here, with the commands to go on.
+
+With --labelled the merged pull requests say themselves where they are wanted, by a label such as "backport v0.4" (see
+[patch] in tagboat.toml): one pull request is kept for each version line, with what its release branch has not. Of one
+that conflicts a comment under it says so, with the commands to bring it there by hand; the others go on. It is for a
+scheduled workflow, and changes nothing where nothing is left to pick.`,
 		Example: `  GITHUB_TOKEN=... tagboat patch v0.4.0 --pick 3f2a9c1 --pick '#123'
-  tagboat patch v0.4.0 --pick 123 --dry-run`,
-		Args: cobra.ExactArgs(1),
+  tagboat patch v0.4.0 --pick 123 --dry-run
+  tagboat patch --labelled --dry-run`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if p.labelled {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if p.labelled {
+				return a.labelled(cmd.Context(), p)
+			}
 			p.tag = args[0]
 			return a.patch(cmd.Context(), p)
 		},
@@ -58,8 +74,11 @@ before it is left as a branch here, with the commands to go on.`,
 	f := cmd.Flags()
 	f.StringSliceVar(&p.picks, "pick", nil, "a commit, or the number of a merged pull request; may be repeated")
 	f.StringVar(&p.from, "from", "", "go on from this local branch, on which a conflict was solved")
+	f.BoolVar(&p.labelled, "labelled", false, "pick the merged pull requests that are labelled for a version line, for every line")
 	f.BoolVar(&p.dryRun, "dry-run", false, "show what would be offered; nothing is written")
 	a.flags(cmd, &p.target)
+	cmd.MarkFlagsMutuallyExclusive("labelled", "pick")
+	cmd.MarkFlagsMutuallyExclusive("labelled", "from")
 	return cmd
 }
 
@@ -91,9 +110,9 @@ func (a *Edge) patch(ctx context.Context, p patching) error {
 	if err != nil {
 		return err
 	}
-	scratch, err := os.MkdirTemp(a.Env["RUNNER_TEMP"], "tagboat-")
+	scratch, err := a.scratch()
 	if err != nil {
-		return &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
+		return err
 	}
 	defer os.RemoveAll(scratch)
 	start := base.commit
@@ -106,13 +125,29 @@ func (a *Edge) patch(ctx context.Context, p patching) error {
 	if err != nil {
 		return err
 	}
-	done, head, err := yard.Picked(ctx, work, base.commit, picks, git.Identity{Name: "Tagboat", Email: "tagboat@users.noreply.github.com"})
+	done, head, err := yard.Picked(ctx, work, base.commit, picks, picker)
 	if c := (*yard.ConflictError)(nil); errors.As(err, &c) {
 		return leave(ctx, repo, work, p, c)
 	} else if err != nil {
 		return err
 	}
-	return a.patched(ctx, p, patched{repo: repo, work: work, client: client, base: base, picks: done, head: head, scratch: scratch})
+	out, err := a.patched(ctx, p, patched{repo: repo, work: work, client: client, base: base, picks: done, head: head, date: time.Now(), scratch: scratch})
+	if err != nil {
+		return err
+	}
+	return a.bumped(out.report, out.worked, out.next)
+}
+
+// picker is who picks: GitHub makes the commits again as its own.
+var picker = git.Identity{Name: "Tagboat", Email: "tagboat@users.noreply.github.com"}
+
+// scratch makes a folder for what is worked out.
+func (a *Edge) scratch() (string, error) {
+	dir, err := os.MkdirTemp(a.Env["RUNNER_TEMP"], "tagboat-")
+	if err != nil {
+		return "", &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
+	}
+	return dir, nil
 }
 
 // releaseBranch finds the branch that the next patch starts from. Its commit must be here.
@@ -125,16 +160,30 @@ func (a *Edge) releaseBranch(ctx context.Context, repo *git.Repo, client *forge.
 	if err != nil {
 		return branchAt{}, err
 	}
-	stem, _, _ := strings.Cut(cfg.Branches.Release, "{tag}")
-	refs, err := client.Branches(ctx, stem)
+	refs, err := releaseBranches(ctx, client, cfg)
 	if err != nil {
 		return branchAt{}, err
 	}
-	var names []string
+	at, err := newest(line, refs)
+	if err != nil {
+		return at, err
+	}
+	return at, here(ctx, repo, at.commit, "the branch "+at.name, at.name)
+}
+
+// releaseBranches are the branches on GitHub that may be release branches.
+func releaseBranches(ctx context.Context, client *forge.Client, cfg config.Config) ([]forge.Ref, error) {
+	stem, _, _ := strings.Cut(cfg.Branches.Release, "{tag}")
+	return client.Branches(ctx, stem)
+}
+
+// newest is the release branch that the next patch of a line starts from.
+func newest(line bump.Line, refs []forge.Ref) (branchAt, error) {
+	at, names := branchAt{line: line}, []string{}
 	for _, r := range refs {
 		names = append(names, r.Name)
 	}
-	at := branchAt{line: line}
+	var err error
 	if at.name, err = line.Newest(names); err != nil {
 		return at, err
 	}
@@ -143,7 +192,7 @@ func (a *Edge) releaseBranch(ctx context.Context, repo *git.Repo, client *forge.
 			at.commit = r.Commit
 		}
 	}
-	return at, here(ctx, repo, at.commit, "the branch "+at.name, at.name)
+	return at, nil
 }
 
 // here holds that a commit is in the local repository.
@@ -183,9 +232,28 @@ func chosenPicks(ctx context.Context, repo *git.Repo, client *forge.Client, name
 		if err := here(ctx, repo, pull.MergeCommit, fmt.Sprintf("pull request #%d", number), pull.Base); err != nil {
 			return nil, err
 		}
+		if several, err := unclear(ctx, repo, pull); err != nil {
+			return nil, err
+		} else if several {
+			return nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("which commits pull request #%d became cannot be told", number), Detail: pull.Title + "\n" + severalCommits,
+				Hint: "name them: --pick COMMIT, in their order; the last is " + pull.MergeCommit}
+		}
 		out = append(out, yard.Pick{Commit: pull.MergeCommit, Number: number, Title: pull.Title})
 	}
 	return out, nil
+}
+
+const severalCommits = "it has several, and was merged by rebasing, or squashed under a title without its number"
+
+// unclear reports whether a pull request may have become more commits than the one that GitHub names: one that has several
+// and was rebased, which tells only the last of them. Squashed ones are known by GitHub's title for them.
+func unclear(ctx context.Context, repo *git.Repo, pull forge.Pull) (bool, error) {
+	if pull.Commits < 2 {
+		return false, nil
+	}
+	info, err := repo.CommitInfo(ctx, pull.MergeCommit)
+	headline, _, _ := strings.Cut(info.Message, "\n")
+	return len(info.Parents) == 1 && !strings.Contains(headline, fmt.Sprintf("(#%d)", pull.Number)), err
 }
 
 // goingOn returns the commit of a local branch on which a conflict was solved.
@@ -234,45 +302,60 @@ type patched struct {
 	base       branchAt
 	picks      []yard.Pick
 	head       string
+	date       time.Time // of the changelog's section
 	scratch    string
 }
 
+// offered is a patch that was worked out, and what came of it.
+type offered struct {
+	worked
+	report *release.Report
+	next   string // what to do
+}
+
 // patched gives the patch its version and offers it.
-func (a *Edge) patched(ctx context.Context, p patching, d patched) error {
+func (a *Edge) patched(ctx context.Context, p patching, d patched) (o offered, err error) {
 	y, err := yard.Open(ctx, d.work, d.head, d.scratch)
 	if err != nil {
-		return err
+		return o, err
 	}
 	defer y.Close()
 	w := worked{repo: d.repo, yard: y}
 	if w.snap, err = y.Snapshot(ctx, bump.Request{Patch: true}); err != nil {
-		return err
+		return o, err
 	}
 	if w.snap.Tags, err = d.client.TagNames(ctx); err != nil {
-		return err
+		return o, err
 	}
 	if w.snap.Request.To, err = d.base.line.Next(w.snap); err != nil {
-		return err
+		return o, err
 	}
 	if d.base.line.Crate != "" {
 		w.snap.Request.Only = []string{d.base.line.Crate}
 	}
-	w.snap.Date = time.Now().UTC().Format(time.DateOnly)
+	w.snap.Date = d.date.UTC().Format(time.DateOnly)
 	entries(&w, d.picks)
 	if w.plan, err = bump.MakePlan(w.snap); err != nil {
-		return err
+		return o, err
 	}
 	if w.files, err = y.Edit(ctx, w.plan, false); err != nil {
-		return err
+		return o, err
 	}
 	if w.diff, err = y.Diff(ctx, w.files); err != nil {
-		return err
+		return o, err
 	}
 	r := w.report("patch")
-	for _, pick := range d.picks {
-		r.Picks = append(r.Picks, release.ReportPick{Commit: pick.Commit, Pull: pick.Number, Title: pick.Title, Skipped: pick.Skipped})
+	r.Picks = reported(d.picks)
+	next, err := a.offerPatch(ctx, p, d, w, r)
+	return offered{w, r, next}, err
+}
+
+func reported(picks []yard.Pick) []release.ReportPick {
+	var out []release.ReportPick
+	for _, p := range picks {
+		out = append(out, release.ReportPick{Commit: p.Commit, Pull: p.Number, Title: p.Title, Skipped: p.Skipped})
 	}
-	return a.offerPatch(ctx, p, d, w, r)
+	return out
 }
 
 // entries drafts the changelog from the picked commits, unless these bring their entries along.
@@ -296,17 +379,18 @@ func entries(w *worked, picks []yard.Pick) {
 	}
 }
 
-func (a *Edge) offerPatch(ctx context.Context, p patching, d patched, w worked, r *release.Report) error {
+// offerPatch offers it, and returns what to do next.
+func (a *Edge) offerPatch(ctx context.Context, p patching, d patched, w worked, r *release.Report) (string, error) {
 	commits, err := yard.Commits(ctx, d.work, d.base.commit, d.head)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(commits) == 0 && len(d.picks) > 0 && len(w.files) > 0 {
 		var why []string
 		for _, pick := range d.picks {
 			why = append(why, fmt.Sprintf("%s %s: %s", release.Short(pick.Commit), pick.Title, pick.Skipped))
 		}
-		return &problem.Error{Kind: problem.Stopped, Summary: "nothing is left to pick", Detail: strings.Join(why, "\n"), Hint: "without --pick, the branch as it is gets the next patch version"}
+		return "", &problem.Error{Kind: problem.Stopped, Summary: "nothing is left to pick", Detail: strings.Join(why, "\n"), Hint: "without --pick, the branch as it is gets the next patch version"}
 	}
 	if len(w.files) > 0 {
 		files := map[string][]byte{}
@@ -319,10 +403,10 @@ func (a *Edge) offerPatch(ctx context.Context, p patching, d patched, w worked, 
 	switch {
 	case p.dryRun:
 		r.Outcome = release.Planned
-		return a.bumped(r, w, "")
+		return "", nil
 	case len(commits) == 0:
-		return a.bumped(r, w, fmt.Sprintf("Next: git switch %s && git pull && tagboat tag", d.base.name))
+		return fmt.Sprintf("Next: git switch %s && git pull && tagboat tag", d.base.name), nil
 	}
 	next := fmt.Sprintf("Merge this into `%s`, then run `tagboat tag` there: it checks the commit, makes %s, and the push of the tag starts the release.", d.base.name, strings.Join(w.plan.Tags, ", "))
-	return a.pull(ctx, d.client, r, w, offer.Offer{Base: d.base.name, BaseCommit: d.base.commit, Branch: w.plan.Branch, Title: w.plan.Title, Body: bumped.PullRequest(*r, next), Commits: commits})
+	return a.pull(ctx, d.client, r, w, offer.Offer{Base: d.base.name, BaseCommit: d.base.commit, Branch: w.plan.Branch, Title: w.plan.Title, Body: bumped.PullRequest(*r, next), Commits: commits}), nil
 }

@@ -62,8 +62,11 @@ func (s *Source) Close() error {
 	return s.zone.Close()
 }
 
+// TagPrefix begins the name of every ledger.
+const TagPrefix = "redist-"
+
 // Tag names the release that is the ledger of a revision: it is the same for every run with that revision.
-func Tag(name, commit string) string { return "redist-" + name + "-" + release.Short(commit) }
+func Tag(name, commit string) string { return TagPrefix + name + "-" + release.Short(commit) }
 
 // Name is what the ledger calls the work where no [[redist]] names it: the repository's own name.
 func Name(job config.Redist) string {

@@ -2,6 +2,8 @@ package githubapi
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -43,4 +45,14 @@ func (s *Site) PullRequest(c *Call, p Pull) Object {
 		"created_at": Stamp(p.Created), "updated_at": Stamp(p.Updated), "closed_at": StampOrNull(p.Closed), "merged_at": StampOrNull(p.Merged),
 		"merge_commit_sha": merge, "head": end(p.Head, p.HeadCommit), "base": end(p.Base, p.BaseCommit), "_links": links,
 	}
+}
+
+// HasLabels reports whether what is labelled so has every label of a comma-separated list; case does not count.
+func HasLabels(labels []string, wanted string) bool {
+	for name := range strings.SplitSeq(wanted, ",") {
+		if name != "" && !slices.ContainsFunc(labels, func(has string) bool { return strings.EqualFold(has, name) }) {
+			return false
+		}
+	}
+	return true
 }

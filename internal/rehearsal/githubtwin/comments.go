@@ -27,6 +27,10 @@ const commentLimit = 65536
 func (t *Twin) Comments(number int) []string {
 	t.site.Mu.Lock()
 	defer t.site.Mu.Unlock()
+	return t.under(number)
+}
+
+func (t *Twin) under(number int) []string {
 	var out []string
 	for _, c := range t.comments {
 		if c.issue == number {

@@ -127,14 +127,14 @@ func (t *Twin) issue(c *call, i *issue) object {
 	body := object{
 		"id": i.id, "node_id": githubapi.NodeID("Issue", i.id), "number": i.number, "url": self, "repository_url": c.URLs.Repo, "html_url": html,
 		"comments_url": self + "/comments", "events_url": self + "/events", "labels_url": self + "/labels{/name}", "title": i.title, "body": i.body,
-		"state": i.state, "locked": false, "comments": 0, "labels": labels, "assignee": nil, "assignees": []object{}, "milestone": nil, "user": t.site.User(c),
+		"state": i.state, "locked": false, "comments": len(t.under(i.number)), "labels": labels, "assignee": nil, "assignees": []object{}, "milestone": nil, "user": t.site.User(c),
 		"author_association": "MEMBER", "created_at": githubapi.Stamp(i.created), "updated_at": githubapi.Stamp(i.updated), "closed_at": githubapi.StampOrNull(i.closed),
 	}
 	if i.stranger {
 		body["user"], body["author_association"] = t.stranger(c), "NONE"
 	}
 	if i.pull {
-		body["pull_request"] = object{"url": fmt.Sprintf("%s/pulls/%d", c.URLs.Repo, i.number), "html_url": html, "diff_url": html + ".diff", "patch_url": html + ".patch"}
+		body["pull_request"] = object{"url": fmt.Sprintf("%s/pulls/%d", c.URLs.Repo, i.number), "html_url": html, "diff_url": html + ".diff", "patch_url": html + ".patch", "merged_at": githubapi.StampOrNull(i.merged)}
 	}
 	return body
 }
@@ -148,7 +148,7 @@ func (t *Twin) listIssues(c *call) reply {
 	var matching []*issue
 	for n := len(t.issues); n > 0; n-- {
 		i := t.issues[n]
-		if (state == "all" || state == i.state) && hasLabels(i, q.Get("labels")) {
+		if (state == "all" || state == i.state) && githubapi.HasLabels(i.labels, q.Get("labels")) {
 			matching = append(matching, i)
 		}
 	}
@@ -158,16 +158,6 @@ func (t *Twin) listIssues(c *call) reply {
 		out = append(out, t.issue(c, i))
 	}
 	return reply{Status: http.StatusOK, Body: out, Header: header}
-}
-
-// hasLabels reports whether an issue has every label of a comma-separated list; case does not count.
-func hasLabels(i *issue, wanted string) bool {
-	for name := range strings.SplitSeq(wanted, ",") {
-		if name != "" && !slices.ContainsFunc(i.labels, func(has string) bool { return strings.EqualFold(has, name) }) {
-			return false
-		}
-	}
-	return true
 }
 
 func (t *Twin) createIssue(c *call) reply {

@@ -37,6 +37,17 @@ func (t *Twin) MergePull(ctx context.Context, number int) (commit string, err er
 	return i.mergeCommit, nil
 }
 
+// MergedAs tells of a pull request that it was merged by rebasing or squashing, which made this commit last; the base branch
+// has it.
+func (t *Twin) MergedAs(ctx context.Context, number int, commit string) {
+	t.ClosePull(ctx, number)
+	t.site.Mu.Lock()
+	defer t.site.Mu.Unlock()
+	if i := t.issues[number]; i != nil {
+		i.merged, i.mergeCommit = i.closed, commit
+	}
+}
+
 // ClosePull closes a pull request without merging it.
 func (t *Twin) ClosePull(ctx context.Context, number int) {
 	t.site.Mu.Lock()
@@ -80,7 +91,7 @@ func (t *Twin) pull(c *call, i *issue) object {
 	if i.mergeCommit != "" {
 		by = t.site.User(c)
 	}
-	maps.Copy(body, object{"additions": additions, "deletions": deletions, "changed_files": files, "commits": commits, "comments": 0, "review_comments": 0,
+	maps.Copy(body, object{"additions": additions, "deletions": deletions, "changed_files": files, "commits": commits, "comments": len(t.under(i.number)), "review_comments": 0,
 		"mergeable": nil, "mergeable_state": "unknown", "merged": i.mergeCommit != "", "merged_by": by, "maintainer_can_modify": false})
 	return body
 }

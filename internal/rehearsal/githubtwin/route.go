@@ -78,7 +78,7 @@ func (t *Twin) table() []githubapi.Route {
 		{method: "GET", pattern: repo + "/issues/{number}/comments", needs: "issues=read", op: "list-comments", arg: githubapi.Param("number"), do: t.listComments},
 		{method: "POST", pattern: repo + "/issues/{number}/comments", needs: "issues=write; pull_requests=write", op: "create-comment", arg: githubapi.Param("number"), do: t.createComment},
 		{method: "PATCH", pattern: repo + "/issues/comments/{comment}", needs: "issues=write; pull_requests=write", op: "update-comment", arg: githubapi.Param("comment"), do: t.updateComment},
-		{method: "GET", pattern: repo + "/labels", needs: "issues=read", op: "list-labels", do: t.listLabels},
+		{method: "GET", pattern: repo + "/labels", needs: "issues=read; pull_requests=read", op: "list-labels", do: t.listLabels},
 		{method: "POST", pattern: repo + "/labels", needs: "issues=write", op: "create-label", arg: githubapi.BodyField("name"), do: t.createLabel},
 
 		{method: "GET", pattern: repo + "/pulls", needs: "pull_requests=read", op: "list-pulls", arg: githubapi.QueryArg("head"), do: t.listPulls},

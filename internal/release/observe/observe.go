@@ -489,7 +489,7 @@ func observeReleases(ctx context.Context, w World, s release.Snapshot, r *releas
 		r.Releases = append(r.Releases, release.Release{ID: rel.ID, Draft: rel.Draft, Immutable: rel.Immutable, URL: rel.HTMLURL, Assets: Assets(rel)})
 		if i == 0 {
 			var err error
-			if r.Ledger, err = readLedger(ctx, w, rel); err != nil {
+			if r.Ledger, err = ReadLedger(ctx, w, rel); err != nil {
 				return err
 			}
 			r.Ledger.Bind(s)
@@ -522,8 +522,8 @@ func Assets(rel forge.Release) []release.Asset {
 	return out
 }
 
-// readLedger reads the bill of a release. A bill that cannot be read is a bill that is not authentic.
-func readLedger(ctx context.Context, w World, rel forge.Release) (release.Ledger, error) {
+// ReadLedger reads the bill of a release. A bill that cannot be read is a bill that is not authentic.
+func ReadLedger(ctx context.Context, w World, rel forge.Release) (release.Ledger, error) {
 	reason := "the release holds no bill"
 	for _, name := range []string{release.BillName, release.BillNext} {
 		for _, a := range rel.Assets {

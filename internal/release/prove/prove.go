@@ -30,6 +30,23 @@ func Holds(proofs []Proof) bool {
 	return !slices.ContainsFunc(proofs, func(p Proof) bool { return p.State != "same" })
 }
 
+// Verification is the JSON document of `tagboat verify`.
+type Verification struct {
+	release.Report
+	Proofs []Proof `json:"proofs"`
+}
+
+// Of sums up what was compared.
+func Of(tag string, s release.Snapshot, proofs []Proof) Verification {
+	v := Verification{Report: release.NewReport("verify", s, release.Plan{}), Proofs: proofs}
+	v.Outcome = release.Verified
+	if !Holds(proofs) {
+		v.Outcome = release.Stopped
+		v.Problems = append(v.Problems, release.ReportProblem{Summary: fmt.Sprintf("the release %s is not what its bill says", tag)})
+	}
+	return v
+}
+
 // Release takes the bill of lading of the request's release and proves it: the tag and the commit, every asset's bytes,
 // every registry's checksum. With rebuild the commit is packaged again and the bytes are compared.
 func Release(ctx context.Context, w observe.World, req release.Request, rebuild bool) (release.Snapshot, []Proof, error) {
@@ -82,6 +99,11 @@ func (v *verifier) origin() {
 	v.compare("tag", v.bill.Tag, tag.Name)
 	v.compare("tag "+tag.Name+" on GitHub", v.bill.Commit, v.snap.Remote.TagCommit)
 	v.compare("tag "+tag.Name+" here", v.bill.Commit, tag.Commit)
+	v.authentic()
+}
+
+// authentic says whether the bill is one of ours.
+func (v *verifier) authentic() {
 	// Only who holds a credential of the run that made the bill can check its MAC.
 	p := Proof{Name: "bill of lading", State: "same", Detail: v.snap.Remote.Ledger.Reason}
 	if !v.snap.Remote.Ledger.Authentic && strings.Contains(p.Detail, "is wrong") {

@@ -103,3 +103,46 @@ func PullRequest(r release.Report, next string) string {
 	b.WriteString("### Next\n\n" + next + "\n")
 	return plain.Tidy(b.String())
 }
+
+// Lines renders the patches of several version lines, each as Terminal does one.
+func Lines(s render.Style, r release.Report, diffs []string) string {
+	var b strings.Builder
+	b.WriteString(render.Title(s, r))
+	b.WriteString(render.Findings(s, r))
+	for i, line := range r.Releases {
+		b.WriteString("\n" + Terminal(s, line, diffs[i], ""))
+		for _, p := range line.Picks {
+			if p.Comment != nil {
+				did := map[string]string{"made": "made", "updated": "brought up to date", "current": "says so already"}[p.Comment.Did]
+				if p.Comment.DryRun {
+					did = "would be " + map[string]string{"made": "made", "updated": "brought up to date", "current": "left as it is"}[p.Comment.Did]
+				}
+				fmt.Fprintf(&b, "\ncomment under #%d: %s %s\n", p.Pull, did, plain.Clean(p.Comment.URL))
+			}
+		}
+	}
+	return plain.Tidy(b.String())
+}
+
+// Conflict is the comment under a pull request that is wanted on a release branch and does not go there as it is.
+func Conflict(line, branch string, p release.ReportPick, commands string) string {
+	var paths []string
+	for i, path := range p.Conflicts {
+		if i == 20 {
+			paths = append(paths, fmt.Sprintf("and %d more", len(p.Conflicts)-i))
+			break
+		}
+		paths = append(paths, render.Code(path))
+	}
+	return fmt.Sprintf("This is labelled for %s, and conflicts with %s in %s. Others that are labelled for it go on without it. To bring it there by hand:\n\n%s\n"+
+		"Keep the line `(cherry picked from commit ...)` of its message: by that it is known as done when it is merged. Or take the label away.\n",
+		render.Code(line), render.Code(branch), strings.Join(paths, ", "), render.Fence(commands))
+}
+
+// NoConflict is what such a comment says when that is over.
+func NoConflict(line, branch string, p release.ReportPick, url string) string {
+	if p.Skipped != "" {
+		return fmt.Sprintf("This conflicts with the patches of %s no more: %s has it (%s).\n", render.Code(line), render.Code(branch), render.Words(p.Skipped))
+	}
+	return fmt.Sprintf("This conflicts with the patches of %s no more: it was picked for %s. %s\n", render.Code(line), render.Code(branch), render.Words(url))
+}

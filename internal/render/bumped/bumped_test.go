@@ -40,6 +40,26 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestHostileConflict holds that a path poses as nothing in a comment, and that it stays one.
+func TestHostileConflict(t *testing.T) {
+	paths := []string{hostile}
+	for range 10_000 {
+		paths = append(paths, strings.Repeat("d/", 40)+"x.rs")
+	}
+	text := bumped.Conflict("v0.4.0", "release/v0.4.0", release.ReportPick{Conflicts: paths}, "git fetch\n```\n# big")
+	for _, bad := range []string{"\x1b", "\u202e", "\n# big\n```\n#", "\n::error", "\n<img"} {
+		if strings.Contains(text, bad) {
+			t.Errorf("the comment gets %q:\n%s", bad, text)
+		}
+	}
+	if len(text) > 10_000 || !strings.Contains(text, "and 9981 more") {
+		t.Errorf("%d bytes:\n%s", len(text), text[:400])
+	}
+	if text := bumped.NoConflict("v0.4.0", "release/v0.4.0", release.ReportPick{Skipped: hostile}, ""); strings.Contains(text, "<img") || strings.Contains(text, "@everyone") {
+		t.Errorf("the comment gets %s", text)
+	}
+}
+
 // TestManyEdits holds that a pull request stays below what GitHub takes.
 func TestManyEdits(t *testing.T) {
 	r := release.Report{Title: "Release v1", Bumps: []release.ReportBump{{Name: "a"}}}
