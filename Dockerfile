@@ -20,8 +20,9 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY cmd cmd
 COPY internal internal
+# Without inlining the program is a tenth smaller, and it waits for others most of its time.
 RUN mkdir -p /out/slim/tmp /out/slim/etc/ssl/certs /out/full/usr/local/bin \
- && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X github.com/tagboat/tagboat/internal/cli.Version=${VERSION}" -o /out/slim/tagboat ./cmd/tagboat \
+ && CGO_ENABLED=0 go build -trimpath -buildvcs=false -gcflags=all=-l -ldflags "-s -w -buildid= -X github.com/tagboat/tagboat/internal/cli.Version=${VERSION}" -o /out/slim/tagboat ./cmd/tagboat \
  && cp /out/slim/tagboat /out/full/usr/local/bin/tagboat \
  && cp /etc/ssl/certs/ca-certificates.crt /out/slim/etc/ssl/certs/ \
  && chmod 1777 /out/slim/tmp \
