@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -64,7 +65,7 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 	r := &Repo{Dir: abs}
 	out, err := r.git(ctx, "rev-parse", "--is-bare-repository", "--absolute-git-dir")
 	if err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, exec.ErrNotFound) {
 			return nil, err
 		}
 		return nil, fmt.Errorf("open repository %s: %w: %w", dir, ErrNotRepository, err)
