@@ -74,8 +74,11 @@ func Main(ctx context.Context, args, env []string, s Streams) int {
 	root.SetOut(out)
 	root.SetErr(errs)
 	if cmd, err := root.ExecuteContextC(ctx); err != nil {
+		if end := slices.Index(args, "--"); end >= 0 {
+			args = args[:end] // what follows is for the command that tagboat run starts
+		}
 		a.json = a.json || slices.Contains(args, "--json") // a wrong command line may have ended the parsing before it
-		return a.fail(cmd.Name(), err)
+		return a.fail(cmd, err)
 	}
 	return a.code
 }
@@ -89,28 +92,16 @@ func flush(writers ...io.Writer) {
 }
 
 // fail renders an error that ended a command before it had a report.
-func (a *app) fail(command string, err error) int {
-	if len(problem.All(err)) == 0 && isUsage(err) {
-		err = &problem.Error{Kind: problem.Usage, Summary: err.Error(), Hint: "tagboat --help lists the commands and their flags"}
-	}
+func (a *app) fail(cmd *cobra.Command, err error) int {
+	err = manual.Usage(cmd, err)
 	if a.json {
-		render.JSON(a.streams.Out, release.ErrorReport(command, err))
+		render.JSON(a.streams.Out, release.ErrorReport(cmd.Name(), err))
 	}
 	fmt.Fprint(a.streams.Err, render.Error(a.style(a.streams.Err), err))
 	if errors.Is(err, context.Canceled) {
 		return problem.ExitFailed
 	}
 	return problem.ExitCode(err)
-}
-
-// isUsage recognises what cobra says of a wrong command line: it has no type for it.
-func isUsage(err error) bool {
-	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand", "invalid argument", "flag needs an argument", "accepts ", "required flag", "requires at", "if any flags in the group", "at least one of the flags"} {
-		if strings.HasPrefix(err.Error(), start) {
-			return true
-		}
-	}
-	return false
 }
 
 func (a *app) root() *cobra.Command {

@@ -79,7 +79,7 @@ func (t target) request() (release.Request, error) {
 }
 
 func (a *app) packagesFlag(cmd *cobra.Command, t *target) {
-	cmd.Flags().StringVar(&t.packages, "packages", "", "take the .crate files from this folder, which `tagboat package` has filled, instead of packaging; neither git nor cargo is needed")
+	cmd.Flags().StringVar(&t.packages, "packages", "", "take the .crate files from this `folder`, which tagboat package has filled, instead of packaging; neither git nor cargo is needed")
 }
 
 func (a *app) toolchainFlag(cmd *cobra.Command, dir *string) {
