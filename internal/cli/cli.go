@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +57,7 @@ type app struct {
 // Main runs one command and returns its exit code: 0 reached, 1 failed, 2 stopped, 3 waiting, 64 usage. env is what
 // os.Environ returns.
 func Main(ctx context.Context, args, env []string, s Streams) int {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // who stops reading (| head) ends no run halfway: the write fails
 	a := &app{env: map[string]string{}, masker: &secret.Masker{}}
 	for _, kv := range env {
 		k, v, _ := strings.Cut(kv, "=")
@@ -93,7 +96,7 @@ func flush(writers ...io.Writer) {
 
 // fail renders an error that ended a command before it had a report.
 func (a *app) fail(cmd *cobra.Command, err error) int {
-	err = manual.Usage(cmd, err)
+	err = manual.Explain(cmd, err)
 	if a.json {
 		render.JSON(a.streams.Out, release.ErrorReport(cmd.Name(), err))
 	}
@@ -178,10 +181,10 @@ func (a *app) style(w io.Writer) render.Style {
 func (a *app) progress() *screen.Progress {
 	p := &screen.Progress{Err: a.streams.Err, Manner: progress.Lines, Style: a.style(a.streams.Err), Talk: a.say}
 	switch {
-	case screen.Live(a.env["TERM"]):
-		p.Manner = progress.Live
 	case a.quiet:
 		p.Manner = progress.Quiet
+	case screen.Live(a.env["TERM"]):
+		p.Manner = progress.Live
 	}
 	return p
 }

@@ -1,6 +1,8 @@
 package manual
 
 import (
+	"context"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -8,9 +10,14 @@ import (
 	"github.com/tagboat/tagboat/internal/problem"
 )
 
-// Usage makes a problem of what cobra says of a wrong command line, with how cmd is called. Any other error stays as it is.
-func Usage(cmd *cobra.Command, err error) error {
-	if len(problem.All(err)) > 0 || !isUsage(err) {
+// Explain makes a problem of an error that ended cmd that no person should read as it is: what cobra says of a wrong command
+// line, with how cmd is called, and whatever an interruption made fail. Any other error stays.
+func Explain(cmd *cobra.Command, err error) error {
+	known, ctx := len(problem.All(err)) > 0, cmd.Context()
+	switch {
+	case ctx != nil && ctx.Err() != nil && (!known || errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))):
+		return &problem.Error{Kind: problem.Failed, Summary: "the run was interrupted", Hint: "run it again"}
+	case known, !isUsage(err):
 		return err
 	}
 	p := &problem.Error{Kind: problem.Usage, Summary: err.Error(), Hint: "tagboat --help lists the commands and their flags"}
