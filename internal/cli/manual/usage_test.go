@@ -29,6 +29,7 @@ func TestExplain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, interrupt := context.WithCancelCause(t.Context())
+			defer interrupt(nil)
 			cmd := &cobra.Command{Use: "do THIS"}
 			(&cobra.Command{Use: "tagboat"}).AddCommand(cmd)
 			cmd.SetContext(ctx)
