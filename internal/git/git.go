@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/tagboat/tagboat/internal/problem"
 )
 
 // Errors for errors.Is.
@@ -110,7 +112,10 @@ func (r *Repo) parse(ctx context.Context, rev, peel string) (string, error) {
 		return "", err
 	}
 	out, err := r.git(ctx, "rev-parse", "--verify", "--quiet", rev+peel)
-	if exitCode(err) == 1 {
+	switch {
+	case exitCode(err) == 1 && rev == "HEAD":
+		return "", &problem.Error{Kind: problem.Stopped, Summary: r.Dir + " has no commit yet", Err: ErrNotFound, Hint: "commit first: what Tagboat looks at is a commit, and not the folder"}
+	case exitCode(err) == 1:
 		return "", fmt.Errorf("%s in %s: %w", rev, r.Dir, ErrNotFound)
 	}
 	return strings.TrimSpace(out), err
