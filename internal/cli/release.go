@@ -297,7 +297,7 @@ func notRepository(err error, dir string) error {
 		return err
 	}
 	abs, _ := filepath.Abs(dir)
-	return &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("%s is not the top of a git repository", abs), Err: nil, Hint: "go there, or name it with -C"}
+	return &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("%s is not the top of a git repository", abs), Err: nil, Hint: "git rev-parse --show-toplevel says where the top is: go there, or name it with -C"}
 }
 
 func (a *app) releaseCommand() *cobra.Command {
