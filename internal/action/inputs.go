@@ -28,7 +28,7 @@ type Inputs struct {
 
 // Outputs are what later steps read.
 type Outputs struct {
-	Outcome   string `output:"outcome" doc:"released, started, planned, verified, waiting, stopped, failed, or nothing where the event asks for nothing."`
+	Outcome   string `output:"outcome" doc:"released, started, planned, verified, redistributed, waiting, stopped, failed, or nothing where the event asks for nothing."`
 	Tag       string `output:"tag" doc:"The release tag."`
 	Version   string `output:"version" doc:"The version of the tag, such as 0.4.0."`
 	Branch    string `output:"branch" doc:"The release branch."`

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -76,6 +77,10 @@ func refused(ctx context.Context, dir string, err error) error {
 		return fmt.Errorf("load workspace %s: %w", dir, err)
 	}
 	p := &problem.Error{Kind: problem.Stopped, Summary: "cargo cannot read the workspace", Detail: text, Err: err}
+	if _, none := os.Stat(filepath.Join(dir, "Cargo.toml")); errors.Is(none, os.ErrNotExist) {
+		return &problem.Error{Kind: problem.Stopped, Summary: "the commit has no Cargo.toml", Err: err, Detail: "cargo needs one to say which crates there are",
+			Hint: "the workspace is expected at the top of the repository"}
+	}
 	if m := cargoPlace.FindStringSubmatch(text); m != nil {
 		p.File = filepath.ToSlash(m[1])
 		p.Line, _ = strconv.Atoi(m[2])

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +57,7 @@ type app struct {
 // Main runs one command and returns its exit code: 0 reached, 1 failed, 2 stopped, 3 waiting, 64 usage. env is what
 // os.Environ returns.
 func Main(ctx context.Context, args, env []string, s Streams) int {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // who stops reading (| head) ends no run halfway: the write fails
 	a := &app{env: map[string]string{}, masker: &secret.Masker{}}
 	for _, kv := range env {
 		k, v, _ := strings.Cut(kv, "=")
@@ -74,8 +77,11 @@ func Main(ctx context.Context, args, env []string, s Streams) int {
 	root.SetOut(out)
 	root.SetErr(errs)
 	if cmd, err := root.ExecuteContextC(ctx); err != nil {
+		if end := slices.Index(args, "--"); end >= 0 {
+			args = args[:end] // what follows is for the command that tagboat run starts
+		}
 		a.json = a.json || slices.Contains(args, "--json") // a wrong command line may have ended the parsing before it
-		return a.fail(cmd.Name(), err)
+		return a.fail(cmd, err)
 	}
 	return a.code
 }
@@ -89,28 +95,16 @@ func flush(writers ...io.Writer) {
 }
 
 // fail renders an error that ended a command before it had a report.
-func (a *app) fail(command string, err error) int {
-	if len(problem.All(err)) == 0 && isUsage(err) {
-		err = &problem.Error{Kind: problem.Usage, Summary: err.Error(), Hint: "tagboat --help lists the commands and their flags"}
-	}
+func (a *app) fail(cmd *cobra.Command, err error) int {
+	err = manual.Explain(cmd, err)
 	if a.json {
-		render.JSON(a.streams.Out, release.ErrorReport(command, err))
+		render.JSON(a.streams.Out, release.ErrorReport(cmd.Name(), err))
 	}
 	fmt.Fprint(a.streams.Err, render.Error(a.style(a.streams.Err), err))
 	if errors.Is(err, context.Canceled) {
 		return problem.ExitFailed
 	}
 	return problem.ExitCode(err)
-}
-
-// isUsage recognises what cobra says of a wrong command line: it has no type for it.
-func isUsage(err error) bool {
-	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand", "invalid argument", "flag needs an argument", "accepts ", "required flag", "requires at", "if any flags in the group", "at least one of the flags"} {
-		if strings.HasPrefix(err.Error(), start) {
-			return true
-		}
-	}
-	return false
 }
 
 func (a *app) root() *cobra.Command {
@@ -187,10 +181,10 @@ func (a *app) style(w io.Writer) render.Style {
 func (a *app) progress() *screen.Progress {
 	p := &screen.Progress{Err: a.streams.Err, Manner: progress.Lines, Style: a.style(a.streams.Err), Talk: a.say}
 	switch {
-	case screen.Live(a.env["TERM"]):
-		p.Manner = progress.Live
 	case a.quiet:
 		p.Manner = progress.Quiet
+	case screen.Live(a.env["TERM"]):
+		p.Manner = progress.Live
 	}
 	return p
 }

@@ -96,7 +96,7 @@ func (a *app) pack(ctx context.Context, t target, out string) error {
 
 // packInto packages and writes the folder, drawn as a run of which the checks are the beginning.
 func (a *app) packInto(ctx context.Context, w observe.World, s release.Snapshot, plan release.Plan, out string) (d handover.Document, err error) {
-	step := converge.Step{Key: release.KindPackage + "/" + s.Checkout.Tag.Name, Kind: release.KindPackage, Reason: fmt.Sprintf("%d crates, verified without network and secrets", len(s.Checkout.Crates))}
+	step := converge.Step{Key: release.KindPackage + "/" + s.Checkout.Tag.Name, Kind: release.KindPackage, Reason: fmt.Sprintf("%s, verified without network and secrets", release.CrateCount(len(s.Checkout.Crates)))}
 	for _, check := range plan.Steps {
 		step.Needs = append(step.Needs, check.Key)
 	}
@@ -116,7 +116,7 @@ func (a *app) packInto(ctx context.Context, w observe.World, s release.Snapshot,
 		if err := handover.Write(out, d, files); err != nil {
 			return converge.Outcome{}, err
 		}
-		return converge.DoneBecause(fmt.Sprintf("%d crates with %s", len(d.Crates), d.Cargo)), nil
+		return converge.DoneBecause(fmt.Sprintf("%s with %s", release.CrateCount(len(d.Crates)), d.Cargo)), nil
 	}}
 	res := run.Run(ctx, plan.Plan)
 	return d, errors.Join(res.Invalid, res.Err())

@@ -79,7 +79,7 @@ func (t target) request() (release.Request, error) {
 }
 
 func (a *app) packagesFlag(cmd *cobra.Command, t *target) {
-	cmd.Flags().StringVar(&t.packages, "packages", "", "take the .crate files from this folder, which `tagboat package` has filled, instead of packaging; neither git nor cargo is needed")
+	cmd.Flags().StringVar(&t.packages, "packages", "", "take the .crate files from this `folder`, which tagboat package has filled, instead of packaging; neither git nor cargo is needed")
 }
 
 func (a *app) toolchainFlag(cmd *cobra.Command, dir *string) {
@@ -297,7 +297,7 @@ func notRepository(err error, dir string) error {
 		return err
 	}
 	abs, _ := filepath.Abs(dir)
-	return &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("%s is not the top of a git repository", abs), Err: nil, Hint: "go there, or name it with -C"}
+	return &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("%s is not the top of a git repository", abs), Err: nil, Hint: "git rev-parse --show-toplevel says where the top is: go there, or name it with -C"}
 }
 
 func (a *app) releaseCommand() *cobra.Command {

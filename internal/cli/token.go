@@ -27,7 +27,12 @@ func (a *app) tokenCommand() *cobra.Command {
 		Long: `Watch over the tokens of the registries, and put new ones into the secrets on GitHub that hold them. Tagboat makes no
 tokens: a person does, on the registry's page.`,
 		Example: "  tagboat token check\n  tagboat token rotate my-feed",
-		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { // without it a mistyped command prints help and succeeds
+			if len(args) > 0 {
+				return &problem.Error{Kind: problem.Usage, Summary: "tagboat token has no such command", Hint: "it is check or rotate; if a token itself stood on the command line, replace it"}
+			}
+			return cmd.Help()
+		},
 	}
 	cmd.AddCommand(a.tokenCheckCommand(), a.tokenRotateCommand())
 	return cmd
@@ -70,7 +75,7 @@ Actions one issue says so; it is kept current, and closed when all is well. The 
 
 func (a *app) hubFlags(cmd *cobra.Command, t *target) {
 	a.targetFlags(cmd, t)
-	for _, name := range []string{"tag", "commit", "branch", "artifacts", "upload-url"} {
+	for _, name := range []string{"tag", "commit", "branch", "artifacts", "upload-url", "toolchain-cache"} {
 		cmd.Flags().MarkHidden(name)
 	}
 }

@@ -10,8 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/tagboat/tagboat/internal/problem"
 )
 
 // Errors for errors.Is.
@@ -64,7 +67,7 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 	r := &Repo{Dir: abs}
 	out, err := r.git(ctx, "rev-parse", "--is-bare-repository", "--absolute-git-dir")
 	if err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, exec.ErrNotFound) {
 			return nil, err
 		}
 		return nil, fmt.Errorf("open repository %s: %w: %w", dir, ErrNotRepository, err)
@@ -109,7 +112,10 @@ func (r *Repo) parse(ctx context.Context, rev, peel string) (string, error) {
 		return "", err
 	}
 	out, err := r.git(ctx, "rev-parse", "--verify", "--quiet", rev+peel)
-	if exitCode(err) == 1 {
+	switch {
+	case exitCode(err) == 1 && rev == "HEAD":
+		return "", &problem.Error{Kind: problem.Stopped, Summary: r.Dir + " has no commit yet", Err: ErrNotFound, Hint: "commit first: what Tagboat looks at is a commit, and not the folder"}
+	case exitCode(err) == 1:
 		return "", fmt.Errorf("%s in %s: %w", rev, r.Dir, ErrNotFound)
 	}
 	return strings.TrimSpace(out), err

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tagboat/tagboat/internal/problem"
 )
 
 // Error is a git command that did not succeed. Exit is -1 where it could not be started or was killed; Err holds the
@@ -148,8 +150,13 @@ func (c command) run(ctx context.Context) ([]byte, error) {
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		e.Exit = exit.ExitCode()
 	}
-	if ctx.Err() != nil {
+	switch full := strings.Contains(e.Stderr, "No space left on device") || strings.Contains(e.Stderr, "Out of diskspace"); {
+	case ctx.Err() != nil:
 		e.Exit, e.Err = -1, ctx.Err()
+	case errors.Is(err, exec.ErrNotFound):
+		e.Err = &problem.Error{Kind: problem.Failed, Summary: "the program git is not installed", Err: err, Hint: "install git, or put its folder into PATH"}
+	case full:
+		e.Err = &problem.Error{Kind: problem.Failed, Summary: "the disk is full", Detail: "git " + c.args[0] + " could not write", Err: err, Hint: "free disk space, or point TMPDIR at a larger file system, and run again"}
 	}
 	return nil, e
 }

@@ -45,14 +45,14 @@ func Judge(s Snapshot) []Finding {
 	}
 	for _, f := range texts(s) {
 		if lines := lists[f.Rule]; len(lists[f.Rule]) > 0 {
-			f.Summary = strings.Replace(f.Summary, "#", count(len(lines)), 1)
+			f.Summary = strings.Replace(f.Summary, "#", release.CrateCount(len(lines)), 1)
 			f.Detail = listing(lines)
 			out = append(out, f)
 		}
 	}
 	out = append(out, judgeAdvisories(s)...)
 	if len(s.Left) > 0 {
-		out = append(out, Finding{Rule: RuleElsewhere, Severity: release.Warn, Summary: fmt.Sprintf("the lock files take %s from other sources; they are not moved", count(len(s.Left))), Detail: listing(s.Left)})
+		out = append(out, Finding{Rule: RuleElsewhere, Severity: release.Warn, Summary: fmt.Sprintf("the lock files take %s from other sources; they are not moved", release.CrateCount(len(s.Left))), Detail: listing(s.Left)})
 	}
 	return out
 }
@@ -112,7 +112,7 @@ func JudgeLicences(s Snapshot, said map[string]string) *Finding {
 	if len(lines) == 0 {
 		return nil
 	}
-	return &Finding{Rule: RuleLicence, Severity: release.Stop, Summary: fmt.Sprintf("the licences of %s are not accepted", count(len(lines))), Detail: listing(lines),
+	return &Finding{Rule: RuleLicence, Severity: release.Stop, Summary: fmt.Sprintf("the licences of %s are not accepted", release.CrateCount(len(lines))), Detail: listing(lines),
 		Hint: "nothing was moved. licenses, deny_licenses and reviewed in [thirdparty] of " + config.File + " say what is accepted"}
 }
 
@@ -122,13 +122,6 @@ func Matches(patterns []string, name string) bool {
 		ok, err := path.Match(p, name)
 		return ok && err == nil
 	})
-}
-
-func count(n int) string {
-	if n == 1 {
-		return "1 crate"
-	}
-	return fmt.Sprintf("%d crates", n)
 }
 
 // maxLines is how many crates a finding names.

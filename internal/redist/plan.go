@@ -160,5 +160,5 @@ func (s Snapshot) Summary() string {
 			missing++
 		}
 	}
-	return fmt.Sprintf("%s wanted: %d to move, %d there", count(len(s.Crates)), missing, len(s.Crates)-missing)
+	return fmt.Sprintf("%s wanted: %d to move, %d there", release.CrateCount(len(s.Crates)), missing, len(s.Crates)-missing)
 }

@@ -38,7 +38,7 @@ func SupersededFinding(all []Superseded) *Finding {
 		lines = append(lines, fmt.Sprintf("%s: %s has %s, redistributed is %s", s.Name, s.Registry, s.Upstream, s.Version))
 		names = append(names, fmt.Sprintf("%s = %q", s.Name, s.Upstream))
 	}
-	return &Finding{Rule: RuleSuperseded, Severity: release.Warn, Summary: "upstream has published " + count(len(all)) + " itself, in a newer version", Detail: strings.Join(lines, "\n"),
+	return &Finding{Rule: RuleSuperseded, Severity: release.Warn, Summary: "upstream has published " + release.CrateCount(len(all)) + " itself, in a newer version", Detail: strings.Join(lines, "\n"),
 		Hint: "consumers can depend on it again: " + strings.Join(names, ", ") + "; then take it out of the redistribution"}
 }
 

@@ -78,7 +78,9 @@ func merge(first *release.Report, second <-chan *release.Report) *release.Report
 	out.Steps = append(out.Steps, last.Steps...)
 	out.RunURL = first.RunURL
 	if first.Outcome != release.Released {
-		out.Outcome = first.Outcome
+		if first.Outcome != release.Failed || last.Outcome == release.Released {
+			out.Outcome = first.Outcome // else the workflow's own end says more than that it ended with failure
+		}
 		out.Problems = append(append([]release.ReportProblem{}, last.Problems...), first.Problems...)
 	}
 	return &out

@@ -191,7 +191,11 @@ func (s *Stage) makeTags(ctx context.Context) error {
 		if _, err := form.Parse(tag); err != nil {
 			return err
 		}
-		_, err := s.Bare.Tag(ctx, tag)
+		there, err := s.Bare.Tag(ctx, tag)
+		if err == nil && len(s.Config.Tags) == 0 && there.Commit != s.Commit {
+			s.Notes = append(s.Notes, fmt.Sprintf("the tag %s is there already, at %s, and that is what is rehearsed, not HEAD (%s): for HEAD, give the crates their next version, or name another tag",
+				tag, release.Short(there.Commit), release.Short(s.Commit)))
+		}
 		if errors.Is(err, git.ErrNotFound) {
 			_, err = s.Bare.CreateTag(ctx, git.TagRequest{Name: tag, Object: s.Commit, Message: "Rehearsal of " + tag, Tagger: git.Identity{Name: "Tagboat", Email: "rehearsal@tagboat.invalid"}, Time: time.Now()})
 		}

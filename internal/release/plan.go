@@ -152,9 +152,9 @@ func (b *planner) pack() {
 		needs = []string{key(KindBranch, b.snapshot.Remote.BranchName)}
 	}
 	s := converge.Step{Key: key(KindPackage, b.snapshot.Checkout.Tag.Name), Needs: needs,
-		Reason: fmt.Sprintf("%d crates from a clean clone of %s, verified without network and secrets", len(b.snapshot.Checkout.Crates), Short(b.snapshot.Checkout.Commit))}
+		Reason: fmt.Sprintf("%s from a clean clone of %s, verified without network and secrets", CrateCount(len(b.snapshot.Checkout.Crates)), Short(b.snapshot.Checkout.Commit))}
 	if b.snapshot.Checkout.Handed {
-		s.Reason = fmt.Sprintf("%d crates that another job packaged, held against the files of %s", len(b.snapshot.Checkout.Crates), Short(b.snapshot.Checkout.Commit))
+		s.Reason = fmt.Sprintf("%s that another job packaged, held against the files of %s", CrateCount(len(b.snapshot.Checkout.Crates)), Short(b.snapshot.Checkout.Commit))
 	}
 	if b.snapshot.Remote.Ledger.Complete() {
 		s.Reason = "the draft holds every crate and its bill is authentic: nothing is packaged again"
@@ -324,4 +324,12 @@ func ruleOrder(s Snapshot) []string {
 		out = append(out, r.Name)
 	}
 	return out
+}
+
+// CrateCount is "1 crate", "2 crates".
+func CrateCount(n int) string {
+	if n == 1 {
+		return "1 crate"
+	}
+	return fmt.Sprintf("%d crates", n)
 }

@@ -31,7 +31,7 @@ func tokenHeadline(r release.Report) string {
 	case len(care) > 0, r.Outcome == release.Stopped:
 		return tokenTitle(r)
 	case len(r.Tokens) == 0:
-		return "There are no tokens to check"
+		return "There are no tokens to check; tagboat config says which variables are read"
 	}
 	return plain.Count(len(r.Tokens), "token") + ": all well"
 }

@@ -66,7 +66,7 @@ func logout(desk func() *Desk) *cobra.Command {
 func run(desk func() *Desk, exit *int) *cobra.Command {
 	var o Trust
 	cmd := &cobra.Command{
-		Use:   "run -- COMMAND [ARGS...]",
+		Use:   "run [flags] -- COMMAND [ARGS...]",
 		Short: "Run cargo with private registries and without a token in its environment",
 		Long: `Run a command whose cargo asks Tagboat for tokens, as its credential provider, instead of having them in its environment.
 

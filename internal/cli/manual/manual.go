@@ -37,6 +37,7 @@ var exits = []struct {
 var documents = map[string]string{
 	"rehearse": release.ReportSchema, "plan": release.ReportSchema, "check": release.ReportSchema, "release": release.ReportSchema,
 	"package": handover.Schema, "verify": release.ReportSchema + ", with `proofs`", "rolling": release.ReportSchema, "reconcile": release.ReportSchema + ", with `releases`", "config": "tagboat.config/v1",
+	"bump": release.ReportSchema + ", with `bumps`", "tag": release.ReportSchema, "patch": release.ReportSchema + ", with `bumps`, or `releases` for `--labelled`", "redist": release.ReportSchema + ", with `redist`",
 	"token check": release.ReportSchema + ", with `tokens`", "token rotate": release.ReportSchema + ", with `tokens`",
 	"run": access.SessionSchema, "login": access.LoginSchema + ", with `--ci` `" + access.SessionSchema + "`", "logout": access.LoginSchema,
 }
@@ -46,6 +47,9 @@ var variables = [][2]string{
 	{"GITHUB_TOKEN, GH_TOKEN", "The token for GitHub; the first that is set."},
 	{"CARGO_REGISTRY_TOKEN", "The token for crates.io."},
 	{"CARGO_REGISTRIES_NAME_TOKEN", "The token for registry NAME, in capitals and with `_` for `-`; `token_env` in tagboat.toml names another variable."},
+	{"PAT", "The token for the only Azure DevOps feed, where the variable above is not set."},
+	{"CARGO_REGISTRIES_NAME_INDEX", "Pins the index of registry NAME: its token goes nowhere else, whatever a commit says."},
+	{"HTTPS_PROXY, HTTP_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR", "Proxies, and certificates of a company's own authority. See [registries.md](registries.md)."},
 	{"ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN", "Where a job with `id-token: write` proves what it is; GitHub sets them. See [trusted-publishing.md](trusted-publishing.md)."},
 	{"AZURE_TENANT_ID, AZURE_CLIENT_ID", "Defaults of `tenant_id` and `client_id` in tagboat.toml."},
 	{"AZURE_AUTHORITY_HOST", "Where Entra is for tenants outside of the public cloud."},
@@ -53,6 +57,7 @@ var variables = [][2]string{
 	{"GITHUB_REPOSITORY, GITHUB_API_URL", "Defaults of `--repository` and `--api-url`; GitHub Actions sets them."},
 	{"GITHUB_STEP_SUMMARY", "Default of `--summary`; GitHub Actions sets it."},
 	{"RUNNER_TEMP, TMPDIR", "Where a run keeps its scratch files; the first that is set."},
+	{"RUNNER_TOOL_CACHE", "Default of `--toolchain-cache` is a folder in it; GitHub Actions sets it."},
 	{"GITHUB_ACTIONS", "Default of `--issue`; GitHub Actions sets it."},
 	{"GITHUB_SERVER_URL", "Where people make tokens for GitHub (default `https://github.com`); GitHub Actions sets it."},
 	{credential.Variable, "The folder of a session, by which `tagboat credential` finds the tokens; `tagboat run` and `tagboat login --ci` set it for cargo."},

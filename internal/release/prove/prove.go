@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/forge"
+	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/observe"
@@ -177,13 +179,29 @@ func (v *verifier) registries(ctx context.Context) error {
 			}
 			entries, err := client.Lookup(ctx, c.Name)
 			if err != nil {
-				return err
+				return v.unread(r.Name, err)
 			}
 			e, _ := registry.Find(entries, c.Version)
 			v.compare(c.Name+" "+c.Version+" in "+r.Name, c.SHA256, e.Checksum)
 		}
 	}
 	return nil
+}
+
+// unread says what a person can do about an index that cannot be read. Public ones want no token, so a run may come without.
+func (v *verifier) unread(name string, err error) error {
+	var answer *registry.Error
+	if !errors.As(err, &answer) {
+		return err
+	}
+	p := &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("registry %s does not answer", name), Detail: answer.Error(), Err: err, Hint: "run again when it does"}
+	if answer.Class == registry.Denied {
+		p.Kind, p.Summary, p.Hint = problem.Stopped, fmt.Sprintf("registry %s cannot be read", name), "it wants a token that may read"
+		if i := slices.IndexFunc(v.snap.Registries, func(r release.Registry) bool { return r.Name == name && r.Access.Variable != "" }); i >= 0 {
+			p.Hint += "; the token is read from " + v.snap.Registries[i].Access.Variable
+		}
+	}
+	return p
 }
 
 // rebuild packages the commit again, with the toolchain at hand.

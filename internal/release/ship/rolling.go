@@ -52,6 +52,7 @@ func Roll(ctx context.Context, w observe.World, req release.Request, o Options) 
 	run := converge.Runner{Do: x.do, Lanes: lanes(s), Parallel: parallel, Attempts: max(1, s.Config.Pace.Attempts), Backoff: o.Backoff, Deadline: o.Deadline, Observe: watch}
 	res := run.Run(ctx, p.Plan)
 	finish(&r, res, x.steps, release.Both)
+	r.Crates, r.Registries, r.Bill = nil, nil, nil // it publishes none: what the registries have of them is a release's
 	var outrun *outrunError
 	if errors.As(res.Err(), &outrun) {
 		r.Outcome, r.Problems, r.Warnings = release.Released, []release.ReportProblem{}, append(r.Warnings, outrun.Error())

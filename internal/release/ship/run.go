@@ -109,13 +109,14 @@ var errStopped = errors.New("stopped by a rule")
 
 // finish writes the result of a run into the report.
 func finish(r *release.Report, res converge.Result, x *steps, half release.Half) {
+	interrupted := res.Outcome().Interrupted
 	for i, s := range res.Steps {
 		step := &r.Steps[i]
 		step.Outcome, step.Attempts, step.ElapsedMS = string(s.Outcome.State), s.Attempts, s.Ended.Sub(s.Started).Milliseconds()
 		if s.Outcome.Reason != "" {
 			step.Reason = s.Outcome.Reason
 		}
-		if s.Outcome.State == converge.StateFailed {
+		if s.Outcome.State == converge.StateFailed && !(interrupted && errors.Is(s.Err, context.Canceled)) {
 			r.Problems = append(r.Problems, release.Problems(s.Err, s.Step.Key)...)
 		}
 	}

@@ -27,7 +27,7 @@ import (
 // pack fills the bill: from the ledger where the draft holds everything, else by packaging in the build zone.
 func (x *steps) pack(ctx context.Context) (converge.Outcome, error) {
 	if l := x.snap.Remote.Ledger; l.Complete() {
-		return converge.Already(fmt.Sprintf("the draft holds %d crates; %s", len(l.Bill.Crates), l.Reason)), nil
+		return converge.Already(fmt.Sprintf("the draft holds %s; %s", release.CrateCount(len(l.Bill.Crates)), l.Reason)), nil
 	}
 	bill := release.Bill{Schema: release.BillSchema, Repository: x.snap.Repository, Tag: x.snap.Checkout.Tag.Name, Commit: x.snap.Checkout.Commit, Branch: x.snap.Remote.BranchName, HandedOver: x.snap.Checkout.Handed, Upstream: x.snap.Checkout.Upstream}
 	for _, f := range release.Judge(x.snap) {
@@ -59,9 +59,9 @@ func (x *steps) pack(ctx context.Context) (converge.Outcome, error) {
 	x.bill, x.files = bill, files
 	x.mu.Unlock()
 	if bill.HandedOver {
-		return converge.DoneBecause(fmt.Sprintf("%d crates that another job packaged, by its own word with %s", len(bill.Crates), bill.Cargo)), nil
+		return converge.DoneBecause(fmt.Sprintf("%s that another job packaged, by its own word with %s", release.CrateCount(len(bill.Crates)), bill.Cargo)), nil
 	}
-	return converge.DoneBecause(fmt.Sprintf("%d crates with %s", len(bill.Crates), bill.Cargo)), nil
+	return converge.DoneBecause(fmt.Sprintf("%s with %s", release.CrateCount(len(bill.Crates)), bill.Cargo)), nil
 }
 
 func (x *steps) packFor(ctx context.Context, r release.Registry) (*pack.Result, error) {
