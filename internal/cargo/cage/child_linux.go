@@ -33,14 +33,16 @@ func Main() {
 	}
 	runtime.LockOSThread() // credentials and filters belong to a thread; this one will execute
 	c := child{reports: os.NewFile(reportFD, "report")}
-	text, err := io.ReadAll(os.NewFile(policyFD, "policy"))
+	policy := os.NewFile(policyFD, "policy")
+	text, err := io.ReadAll(policy)
 	if err == nil {
 		err = json.Unmarshal(text, &c.policy)
 	}
 	if err != nil {
 		c.fail(fmt.Errorf("read the policy: %w", err))
 	}
-	unix.Close(policyFD)
+	// By its owner: what a forgotten os.File does when it is collected would close the next one that has the number.
+	policy.Close()
 	unix.CloseOnExec(reportFD)
 	// What the parent's parents left open is not for the program.
 	if err := unix.CloseRange(reportFD+1, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
