@@ -31,6 +31,15 @@ func TestMain(m *testing.M) {
 // operations are what each method of the adapter asks of GitHub, by the embedded GitHub's names. A run of all tests
 // must have held each of them against the description.
 var operations = map[string][]string{
+	"Ahead":              {"compare"},
+	"Annotate":           {"create-tag", "create-ref"},
+	"CommitOnBranch":     nil, // GraphQL: TestGraphQL
+	"CreatePull":         {"create-pull"},
+	"MoveBranch":         {"get-repo"}, // and GraphQL: TestGraphQL
+	"Pull":               {"get-pull"},
+	"Pulls":              {"list-pulls"},
+	"UpdatePull":         {"update-pull"},
+	"MergedPulls":        {"issues", "get-pull"},
 	"Assets":             {"list-assets"},
 	"Blob":               {"get-blob"},
 	"Branch":             {"get-ref"},
@@ -54,6 +63,7 @@ var operations = map[string][]string{
 	"File":               {"get-contents", "get-blob"},
 	"FindRelease":        {"list-releases"},
 	"GenerateNotes":      {"generate-notes"},
+	"Labels":             {"list-labels"},
 	"List":               {"get-contents"},
 	"OpenIssues":         {"issues"},
 	"PutSecret":          {"put-secret", "put-environment-secret", "put-organization-secret"},
