@@ -112,11 +112,19 @@ func (w *world) run(ctx context.Context, t *testing.T, clone, workflow, event st
 		"-P", "ubuntu-latest=" + jobImage, "-s", "GITHUB_TOKEN=" + w.Token, "-s", "CARGO_REGISTRY_TOKEN=" + w.token, "--matrix", "os:ubuntu-latest",
 		"--artifact-server-path", filepath.Join(home, "artifacts"), "--artifact-server-addr", "127.0.0.1", "--artifact-server-port", freePort(t),
 		"--no-cache-server", "--action-cache-path", filepath.Join(home, "cache"), "--container-daemon-socket", "unix://" + docker.socket}
-	flow, err := os.ReadFile(filepath.Join(clone, ".github/workflows", workflow))
+	flows, err := filepath.Glob(filepath.Join(clone, ".github/workflows", "*.yml")) // one may call another
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range uses.FindAllStringSubmatch(string(flow), -1) {
+	var all []byte
+	for _, name := range flows {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text...)
+	}
+	for _, m := range uses.FindAllStringSubmatch(string(all), -1) {
 		if name, ok := strings.CutPrefix(m[1], "docker://"); ok {
 			if _, err := docker.do(ctx, "tag", slimImage, name); err != nil {
 				t.Fatal(err)
@@ -285,5 +293,38 @@ func tokensExample(t *testing.T) {
 	}
 	if i := w.GitHub.Issues(); len(i) != 1 || !strings.Contains(i[0].Body, "the token my-feed stops working on "+soon) {
 		t.Errorf("issues %+v\n%s", i, log)
+	}
+}
+
+// A workflow that is called by another one has its caller's event, and does what that asks for.
+func TestCalledWorkflow(t *testing.T) {
+	w := startWorld(t, "hyperlight", []string{"combined.yml"}, nil)
+	flows := filepath.Join(w.Checkout, ".github", "workflows")
+	text, err := os.ReadFile(filepath.Join(flows, "combined.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	called := regexp.MustCompile(`(?m)^on:\n(?: .*\n|\n)+`).ReplaceAll(text, []byte("on:\n  workflow_call:\n\n"))
+	caller := "on:\n  push:\n    tags: [\"v*\"]\njobs:\n  publish:\n    uses: ./.github/workflows/combined.yml\n    secrets: inherit\n"
+	for name, content := range map[string][]byte{"combined.yml": called, "caller.yml": []byte(caller)} {
+		if err := os.WriteFile(filepath.Join(flows, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"add", "."}, {"commit", "-q", "-m", "called"}} {
+		if err := w.Git(t.Context(), args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Push(t.Context(), "refs/heads/main"); err != nil {
+		t.Fatal(err)
+	}
+	w.pushTag(t, "v0.4.0")
+	log, err := w.run(t.Context(), t, w.clone(t, "v0.4.0"), "caller.yml", "push", map[string]any{"ref": "refs/tags/v0.4.0"})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	if o := outputsIn(log); o["outcome"] != "released" || len(w.crates.Accepted()) != 9 {
+		t.Errorf("outputs %q, %d uploads\n%s", o, len(w.crates.Accepted()), log)
 	}
 }

@@ -166,7 +166,9 @@ func observeAccess(ctx context.Context, client *registry.Client, variable string
 	var re *registry.Error
 	switch {
 	case err == nil && got.Publish == registry.No:
-		a.Problem, a.Hint = "it cannot be published to: "+strings.Join(got.Detail, "; "), fmt.Sprintf("the token is read from %s: %s, with the right to read and to publish", variable, form)
+		cause := max(0, len(got.Detail)-1) // the last sentence is why; those before it are to be minded
+		a.Problem, a.Detail = "it cannot be published to: "+strings.Join(got.Detail[cause:], ""), strings.Join(got.Detail[:cause], "\n")
+		a.Hint = fmt.Sprintf("the token is read from %s: %s, with the right to read and to publish", variable, form)
 		if a.NoToken && client.Registry().Kind == registry.KindCratesIO {
 			a.Hint += "; a job with `id-token: write` needs none (docs/trusted-publishing.md)"
 		}
