@@ -120,7 +120,7 @@ Start with a rehearsal: the whole release of your own repository, with nothing o
 Then let it look at the real world without writing anything:
 
   GITHUB_TOKEN=... tagboat plan --tag v0.4.0`,
-		SilenceErrors: true, SilenceUsage: true, Version: version(),
+		SilenceErrors: true, SilenceUsage: true, Version: version(), PersistentPreRunE: manual.Named,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 	}
 	flags := root.PersistentFlags()

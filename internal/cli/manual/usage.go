@@ -27,6 +27,17 @@ func Explain(cmd *cobra.Command, err error) error {
 	return p
 }
 
+// Named refuses a flag that names a tag, a branch or a commit and is empty: where it came from a variable that is not set,
+// the command would do something else than was meant.
+func Named(cmd *cobra.Command, _ []string) error {
+	for _, name := range []string{"tag", "branch", "commit"} {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.Type() == "string" && f.Value.String() == "" {
+			return &problem.Error{Kind: problem.Usage, Summary: "--" + name + " is empty", Hint: "is a variable not set? Name the " + name + ", or leave the flag out"}
+		}
+	}
+	return nil
+}
+
 // isUsage recognises a wrong command line: cobra has no type for it.
 func isUsage(err error) bool {
 	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand", "invalid argument", "flag needs an argument", "accepts ", "required flag", "requires at", "if any flags in the group", "at least one of the flags"} {
