@@ -179,6 +179,11 @@ func ErrorReport(command string, err error) Report {
 		r.Outcome = Stopped
 	case problem.ExitWaiting:
 		r.Outcome = Waiting
+		for _, p := range problem.All(err) {
+			if until := p.Until.UTC().Truncate(time.Second); !p.Until.IsZero() && (r.Until == nil || until.After(*r.Until)) {
+				r.Until = &until
+			}
+		}
 	default:
 		r.Outcome = Failed
 	}

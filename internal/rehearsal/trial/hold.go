@@ -109,7 +109,7 @@ func (p *process) believe(r *release.Report) {
 			wrong("that the release is public, and it is not")
 		}
 	case release.Waiting:
-		if !waits {
+		if !waits && (len(r.Steps) > 0 || r.Until == nil) { // a look can be put off, too
 			wrong("that it waits, and no step does")
 		}
 	case release.Stopped, release.Failed:

@@ -73,6 +73,12 @@ func unkeyed(registries []release.Registry, keys []release.BillKey) bool {
 	return slices.ContainsFunc(registries, func(r release.Registry) bool { return r.Login.Minted() }) && !slices.ContainsFunc(keys, lasts)
 }
 
+// later is what becomes of a look that a service put off: the run has nothing to do until then.
+func later(err error, until time.Time) error {
+	return &problem.Error{Kind: problem.Waiting, Summary: "a service asks to come back at " + until.UTC().Format("2006-01-02 15:04:05 UTC"), Detail: err.Error(), Until: until,
+		Hint: "start the run again then; a scheduled tagboat reconcile does it by itself"}
+}
+
 // Patiently asks again where a service stumbled, a few times within seconds: a plan needs every answer, and one lost
 // answer out of hundreds should not end a run that has not begun. A longer outage is for the person to see.
 func Patiently(ctx context.Context, ask func() error) error {
@@ -82,7 +88,12 @@ func Patiently(ctx context.Context, ask func() error) error {
 			Retryable() bool
 			RetryTime() time.Time
 		}
-		if err == nil || !errors.As(err, &fault) || !fault.Retryable() || time.Until(fault.RetryTime()) > 4*time.Second || wait > 2*time.Second {
+		switch {
+		case err == nil || !errors.As(err, &fault) || !fault.Retryable():
+			return err
+		case time.Until(fault.RetryTime()) > 4*time.Second:
+			return later(err, fault.RetryTime())
+		case wait > 2*time.Second:
 			return err
 		}
 		select {
