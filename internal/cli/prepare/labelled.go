@@ -31,18 +31,9 @@ type wish struct {
 
 // labelled keeps one pull request for each version line that merged pull requests are labelled for.
 func (a *Edge) labelled(ctx context.Context, p patching) error {
-	repo, err := git.Open(ctx, a.Dir())
-	if err != nil {
-		return a.NotRepository(err)
-	}
-	client, err := a.forge(ctx, repo, p.target)
+	repo, client, err := a.offering(ctx, p)
 	if err != nil {
 		return err
-	}
-	if !p.dryRun {
-		if err := a.needToken("make a pull request"); err != nil {
-			return err
-		}
 	}
 	cfg, err := yard.ConfigAt(ctx, repo, "HEAD")
 	if err != nil {

@@ -88,19 +88,23 @@ type branchAt struct {
 	name, commit string
 }
 
-func (a *Edge) patch(ctx context.Context, p patching) error {
+// offering returns the repository here and on GitHub, where pull requests will be made unless it is a dry run.
+func (a *Edge) offering(ctx context.Context, p patching) (*git.Repo, *forge.Client, error) {
 	repo, err := git.Open(ctx, a.Dir())
 	if err != nil {
-		return a.NotRepository(err)
+		return nil, nil, a.NotRepository(err)
 	}
 	client, err := a.forge(ctx, repo, p.target)
+	if err == nil && !p.dryRun {
+		err = a.needToken("make a pull request")
+	}
+	return repo, client, err
+}
+
+func (a *Edge) patch(ctx context.Context, p patching) error {
+	repo, client, err := a.offering(ctx, p)
 	if err != nil {
 		return err
-	}
-	if !p.dryRun {
-		if err := a.needToken("make a pull request"); err != nil {
-			return err
-		}
 	}
 	base, err := a.releaseBranch(ctx, repo, client, p.tag)
 	if err != nil {
