@@ -138,6 +138,7 @@ func say(t *testing.T, run cargo.Runner, dir, comment string) map[string]string 
 		"lint":      findings(cargo.Lint(w, feeds)),
 		"siblings":  findings(w.Siblings(version)),
 		"versions":  findings(w.VersionsAgree(version)),
+		"lock":      findings(w.LockFindings()),
 		"error":     "",
 	}
 	var b strings.Builder

@@ -38,7 +38,7 @@ func runner(t testing.TB) cargo.Runner {
 		cmd.Dir = dir
 		cmd.Env = []string{
 			"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + home, "CARGO_HOME=" + home, "CARGO_TERM_COLOR=never",
-			"CARGO_HTTP_PROXY=http://127.0.0.1:1", "CARGO_NET_RETRY=0",
+			"CARGO_HTTP_PROXY=http://127.0.0.1:1", "NO_PROXY=127.0.0.1", "CARGO_NET_RETRY=0",
 		}
 		var stdout, stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr

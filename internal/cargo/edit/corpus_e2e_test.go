@@ -5,9 +5,12 @@ package edit_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,8 +22,11 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/tagboat/tagboat/internal/acceptance/debian"
 	"github.com/tagboat/tagboat/internal/cargo"
 	"github.com/tagboat/tagboat/internal/cargo/edit"
+	"github.com/tagboat/tagboat/internal/cargo/lockfile"
+	"github.com/tagboat/tagboat/internal/rehearsal/registrytwin"
 	"github.com/tagboat/tagboat/internal/semver"
 )
 
@@ -304,4 +310,57 @@ func rewritten(t *testing.T, w *cargo.Workspace, c edit.Changes, on, req string,
 	}
 	next, err := semver.Follow(req, c.Versions[on])
 	return next, err == nil
+}
+
+// A lock file of real crates from a registry follows without a look at the registry: cargo, which has one to look at
+// afterwards, has nothing to change.
+func TestLockOfRealCrates(t *testing.T) {
+	packed, _, err := debian.Crates(t.Context(), "librust-reqwest-dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var twin *registrytwin.Twin
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { twin.Handler().ServeHTTP(w, r) }))
+	defer front.Close()
+	twin = registrytwin.New(registrytwin.Config{URL: front.URL, Upstream: registrytwin.Upstream{Folders: []string{packed}}})
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"Cargo.toml":          "[workspace]\nresolver = \"2\"\nmembers = [\"consumer\", \"helper\"]\n",
+		"consumer/Cargo.toml": debian.Consumer + "helper = { path = \"../helper\", version = \"0.1\" }\n",
+		"consumer/src/lib.rs": "",
+		"helper/Cargo.toml":   "[package]\nname = \"helper\"\nversion = \"0.1.9\"\n\n[dependencies]\nserde = \"1\"\n",
+		"helper/src/lib.rs":   "",
+		".cargo/config.toml":  fmt.Sprintf("[source.crates-io]\nreplace-with = \"debian\"\n[source.debian]\nregistry = \"sparse+%s/index/\"\n", front.URL),
+	} {
+		name = filepath.Join(root, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := runner(t)
+	if _, err := run(t.Context(), root, "cargo", "generate-lockfile"); err != nil {
+		t.Fatal(err)
+	}
+	w, err := cargo.Load(t.Context(), run, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := semver.Version{Minor: 2, Pre: "rc--1"}
+	asked := func(context.Context, string, ...string) ([]byte, error) { return nil, errors.New("cargo was asked") }
+	r, err := edit.Apply(t.Context(), asked, w, edit.Changes{Versions: map[string]semver.Version{"consumer": to, "helper": to}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock := r.Files[len(r.Files)-1]
+	if packages, err := lockfile.Parse(lock.After); err != nil || lock.Name != "Cargo.lock" || len(packages) < 150 {
+		t.Errorf("%s has %d packages, %v", lock.Name, len(packages), err)
+	}
+	for _, argv := range [][]string{{"cargo", "metadata", "--locked", "--format-version", "1"}, {"cargo", "update", "--workspace"}} {
+		if _, err := run(t.Context(), root, argv...); err != nil {
+			t.Error(err)
+		}
+	}
+	if now, err := os.ReadFile(filepath.Join(root, "Cargo.lock")); err != nil || !bytes.Equal(now, lock.After) {
+		t.Errorf("cargo writes it otherwise: %s, %v", gocmp.Diff(string(lock.After), string(now)), err)
+	}
 }

@@ -2,7 +2,7 @@
 // but the new values stays as it was written: comments, order, spaces, line ends, quotes.
 //
 // [Make] works out all files or none and writes nothing; [Write] puts them in place, all or none; [Locks] lets the lock
-// files follow, by cargo itself. [Apply] does the three in one. Every error is a *problem.Error with file and line.
+// files follow. [Apply] does the three in one. Every error is a *problem.Error with file and line.
 package edit
 
 import (

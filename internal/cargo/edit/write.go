@@ -6,16 +6,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"slices"
-
-	"github.com/pelletier/go-toml/v2"
 
 	"github.com/tagboat/tagboat/internal/cargo"
-	"github.com/tagboat/tagboat/internal/cargo/manifest"
 	"github.com/tagboat/tagboat/internal/problem"
 )
 
@@ -29,7 +23,7 @@ func Apply(ctx context.Context, run cargo.Runner, w *cargo.Workspace, c Changes)
 	if err := Write(w.Root, r.Files); err != nil {
 		return Result{}, err
 	}
-	locks, err := Locks(ctx, run, w.Root, r)
+	locks, err := Locks(ctx, run, w, r)
 	if err != nil {
 		return Result{}, errors.Join(err, Restore(w.Root, r.Files))
 	}
@@ -100,89 +94,4 @@ func stage(root *os.Root, f File, from, to []byte) (string, error) {
 	_, err = file.Write(to)
 	err = errors.Join(err, file.Chmod(info.Mode().Perm()), file.Close()) // Chmod: the umask took its part
 	return temp, err
-}
-
-// Locks lets every lock file below the root follow that holds a member which has moved: by `cargo update --workspace`,
-// offline where that is enough. It returns those that changed. After an error all are as they were.
-func Locks(ctx context.Context, run cargo.Runner, root string, r Result) ([]File, error) {
-	tree, err := manifest.Open(root)
-	if err != nil {
-		return nil, fmt.Errorf("update the lock files: %w", err)
-	}
-	defer tree.Close()
-	var names []string
-	if err := walk(tree, "Cargo.lock", func(name string) { names = append(names, name) }); err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	var out []File
-	for _, name := range names {
-		was, err := readLock(root, name)
-		if err != nil {
-			return nil, errors.Join(err, Restore(root, out))
-		}
-		if _, err := tree.Stat(path.Join(path.Dir(name), "Cargo.toml")); err != nil || !holds(was, r) {
-			continue
-		}
-		now, err := update(ctx, run, root, name, was)
-		if err != nil {
-			return nil, errors.Join(err, Restore(root, out))
-		}
-		if !bytes.Equal(was, now) {
-			out = append(out, File{Name: name, Before: was, After: now})
-		}
-	}
-	return out, nil
-}
-
-// maxLock bounds a lock file. Those with thousands of crates have less than a tenth of it.
-const maxLock = 16 << 20
-
-func readLock(root, name string) ([]byte, error) {
-	dir, err := os.OpenRoot(root)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	defer dir.Close()
-	if info, err := dir.Stat(filepath.FromSlash(name)); err != nil || info.Size() > maxLock {
-		return nil, fmt.Errorf("read %s: %w", name, errors.Join(err, fs.ErrInvalid))
-	}
-	return dir.ReadFile(filepath.FromSlash(name))
-}
-
-// holds reports whether a lock file has one of the members that moved, as a crate that comes from a folder.
-func holds(text []byte, r Result) bool {
-	var lock struct {
-		Package []struct{ Name, Version, Source string }
-	}
-	if toml.Unmarshal(text, &lock) != nil {
-		return false // test data; cargo would refuse the one of the workspace itself
-	}
-	for _, p := range lock.Package {
-		if to, ok := r.Moved[p.Name]; ok && p.Source == "" && p.Version != to.String() {
-			return true
-		}
-	}
-	return false
-}
-
-// update runs cargo for one lock file and returns its new text; after an error the file is as it was.
-func update(ctx context.Context, run cargo.Runner, root, name string, was []byte) ([]byte, error) {
-	dir := filepath.Join(root, filepath.FromSlash(path.Dir(name)))
-	_, err := run(ctx, dir, "cargo", "update", "--workspace", "--offline")
-	if err != nil && ctx.Err() == nil {
-		_, err = run(ctx, dir, "cargo", "update", "--workspace")
-	}
-	now, bad := readLock(root, name)
-	if err == nil {
-		return now, bad
-	}
-	if bad == nil && !bytes.Equal(was, now) {
-		bad = Restore(root, []File{{Name: name, Before: was, After: now}})
-	}
-	return nil, errors.Join(&problem.Error{
-		Kind: problem.Failed, Summary: "the lock file cannot follow the new versions", Detail: err.Error(),
-		Hint: "cargo has to ask the registries where a crate is not in its cache: run this where they can be reached, or fill the cache before with `cargo fetch`; nothing was changed",
-		File: name, Err: err,
-	}, bad)
 }
