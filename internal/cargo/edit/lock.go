@@ -20,9 +20,9 @@ import (
 )
 
 // Locks lets every lock file below the root follow that holds a member which has moved, and returns those that changed.
-// w is the workspace as it was before. A lock file that agreed with it needs only the new versions in place of the old
-// ones, for which nobody has to be asked. One that did not is given to `cargo update --workspace`, which may need the
-// network. After an error all are as they were.
+// w is the workspace as it was before. The new versions in place of the old ones are all that a lock file needs, for which
+// nobody has to be asked. Where the workspace's own did not agree with the manifests before, it is given to `cargo update
+// --workspace`, which may need the network. After an error all are as they were.
 func Locks(ctx context.Context, run cargo.Runner, w *cargo.Workspace, r Result) ([]File, error) {
 	tree, err := manifest.Open(w.Root)
 	if err != nil {
@@ -59,10 +59,8 @@ func lock(ctx context.Context, run cargo.Runner, w *cargo.Workspace, r Result, n
 	if err != nil && !own {
 		return f, nil // test data
 	}
-	moves, current := moves(packages, w, r)
-	if own {
-		current = current && len(w.LockFindings()) == 0
-	}
+	moves, inOrder := moves(packages, w, r)
+	current := inOrder && (!own || len(w.LockFindings()) == 0)
 	switch {
 	case len(moves) == 0 && (current || len(r.Moved) == 0):
 	case current:
@@ -78,24 +76,23 @@ func lock(ctx context.Context, run cargo.Runner, w *cargo.Workspace, r Result, n
 // move is a package's version before and after.
 type move struct{ from, to string }
 
-// moves returns the packages of a lock file that move, and whether the new versions in place of the old ones make it what
-// cargo would: the old ones must be the members', and packages of one name must stay in their order, by which cargo sorts.
+// moves returns the packages of a lock file that move, and whether packages of one name stay in their order, by which cargo
+// sorts. What has another version than the member had does not move: such a file was behind already, or nobody uses it.
 func moves(packages []lockfile.Package, w *cargo.Workspace, r Result) (map[string]move, bool) {
-	moves, current := map[string]move{}, true
+	moves, inOrder := map[string]move{}, true
 	for _, p := range packages {
 		m, _ := w.Member(p.Name)
-		if to, ok := r.Moved[p.Name]; ok && p.Source == "" && p.Version != to.String() {
+		if to, ok := r.Moved[p.Name]; ok && p.Source == "" && p.Version == m.Version {
 			moves[p.Name] = move{p.Version, to.String()}
-			current = current && p.Version == m.Version
 		}
 	}
 	for _, p := range packages {
 		if m, ok := moves[p.Name]; ok && p.Source != "" {
 			was := order(m.from, p.Version)
-			current = current && was != 0 && was == order(m.to, p.Version)
+			inOrder = inOrder && was != 0 && was == order(m.to, p.Version)
 		}
 	}
-	return moves, current
+	return moves, inOrder
 }
 
 // order compares two versions; 0 also for what is none.
