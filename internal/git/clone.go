@@ -39,7 +39,7 @@ func (r *Repo) CloneAt(ctx context.Context, commit, dir string) (*Repo, error) {
 		return nil, err
 	}
 	if err := clone.submodules(ctx, hash, r, base, nil); err != nil {
-		return nil, err
+		return nil, unreachable(err)
 	}
 	return clone, nil
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/tagboat/tagboat/internal/git"
+	"github.com/tagboat/tagboat/internal/problem"
 )
 
 // addSubmodule adds one as a user would who allows local paths.
@@ -286,6 +287,10 @@ func TestCloneAtSubmoduleOverHTTP(t *testing.T) {
 	var e *git.SubmoduleError
 	if !errors.As(err, &e) || e.Path != "lib" || strings.Contains(err.Error(), "hunter22") {
 		t.Errorf("got %v", err)
+	}
+	var p *problem.Error
+	if !errors.As(err, &p) || p.Summary != "the submodule lib cannot be fetched" || !strings.HasPrefix(p.Detail, url+"\nfatal: ") || strings.Contains(p.Detail, "hunter22") {
+		t.Errorf("got %+v", p)
 	}
 }
 

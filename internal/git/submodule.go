@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tagboat/tagboat/internal/problem"
 )
 
 // SubmoduleError says which submodule could not be checked out. Path is slash-separated from the top repository; URL
@@ -26,6 +28,17 @@ func (e *SubmoduleError) Error() string {
 
 // Unwrap returns the cause.
 func (e *SubmoduleError) Unwrap() error { return e.Err }
+
+// unreachable says what to do about a submodule that a server does not give; other errors it returns as they are.
+func unreachable(err error) error {
+	var sub *SubmoduleError
+	var ge *Error
+	if known := (*problem.Error)(nil); !errors.As(err, &sub) || !errors.As(err, &ge) || ge.Exit < 0 || errors.As(err, &known) {
+		return err
+	}
+	return &problem.Error{Kind: problem.Failed, Summary: "the submodule " + sub.Path + " cannot be fetched", Detail: sub.URL + "\n" + strings.TrimSpace(ge.Stderr), Err: err,
+		Hint: "check it out here, and that copy is used: git submodule update --init --recursive; it is asked for without credentials, so a private one must be here"}
+}
 
 // maxNesting is how deep submodules may lie in each other.
 const maxNesting = 8

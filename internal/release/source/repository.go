@@ -163,6 +163,9 @@ func (r *Repository) opened(ctx context.Context) error {
 func unfetched(err error, commit string) error {
 	var ge *git.Error
 	var disk *fs.PathError
+	if known := (*problem.Error)(nil); errors.As(err, &known) {
+		return err
+	}
 	if (!errors.As(err, &ge) || ge.Exit < 0) && !errors.As(err, &disk) {
 		return err
 	}
@@ -279,7 +282,7 @@ func (r *Repository) open(ctx context.Context, c *release.Checkout) error {
 func notInstalled(channel string) string {
 	hint := "rustup toolchain install " + channel
 	if !rustup.Pinned(channel) {
-		hint += "; where rustup is there, Tagboat installs a toolchain that is pinned, such as 1.95.0 or nightly-2026-01-31"
+		hint += "; where rustup is there, Tagboat installs a toolchain that is pinned, such as 1.95 or nightly-2026-01-31"
 	}
 	return hint
 }
