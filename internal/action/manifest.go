@@ -93,9 +93,9 @@ func Reference() string {
 		"`id-token: write` needs no stored token: see [trusted-publishing.md](trusted-publishing.md).\n\n" +
 		"## Toolchain and images\n\n" +
 		"The image has git, a C toolchain and Rust 1.95.0 through rustup. Where a workspace's `rust-toolchain.toml` pins another\n" +
-		"toolchain, a version with all three numbers or a channel with a date, rustup installs it before anything is packaged, in a\n" +
-		"build zone of its own, and the log says so; `toolchain-cache` keeps it. One that is not pinned stops the step: it would\n" +
-		"package other bytes tomorrow. Crates that need more libraries are released by the program that\n" +
+		"toolchain, a version (`1.94`, `1.94.0`) or a channel with a date, rustup installs it before anything is packaged, in a build\n" +
+		"zone of its own, and the log says so; `toolchain-cache` keeps it. The bill says which one it was. One that is not pinned stops\n" +
+		"the step: it would package other bytes tomorrow. Crates that need more libraries are released by the program that\n" +
 		"`uses: tagboat/tagboat/setup@v1` installs, in a job of your choice.\n\n" +
 		"Code of crates runs in a build zone inside the container: with a user of its own, Landlock and a seccomp filter. GitHub's\n" +
 		"runner gives the container no right to make namespaces; the report says what is closed.\n\n" +

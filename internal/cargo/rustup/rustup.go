@@ -20,11 +20,11 @@ import (
 	"github.com/tagboat/tagboat/internal/problem"
 )
 
-// pinned is a channel that means the same toolchain for ever.
-var pinned = regexp.MustCompile(`^([0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}|(stable|beta|nightly)-[0-9]{4}-[0-9]{2}-[0-9]{2})$`)
+// pinned is a channel whose toolchain does not change any more, but for mended faults of a version with two numbers.
+var pinned = regexp.MustCompile(`^([0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})?|(stable|beta|nightly)-[0-9]{4}-[0-9]{2}-[0-9]{2})$`)
 
-// Pinned reports whether a channel always means the same toolchain: a version with all three numbers, or a channel with a
-// date. Whatever else it means today, it packages other bytes tomorrow.
+// Pinned reports whether a channel means one toolchain: a version (1.94, 1.94.0), or a channel with a date. Whatever else
+// it means today, it packages other bytes tomorrow.
 func Pinned(channel string) bool { return pinned.MatchString(channel) }
 
 // Install is one toolchain to be installed.

@@ -19,8 +19,8 @@ func TestPossible(t *testing.T) {
 		t.Fatal(err)
 	}
 	for channel, want := range map[string]bool{
-		"1.95.0": true, "nightly-2026-01-31": true, "beta-2026-01-31": true, "stable-2026-01-31": true,
-		"": false, "1.95": false, "stable": false, "nightly": false, "1.95.0-beta.1": false, "1.95.0-x86_64-unknown-linux-gnu": false, "--help": false, "/opt/rust": false, "1.95.0\n": false,
+		"1.95.0": true, "1.95": true, "nightly-2026-01-31": true, "beta-2026-01-31": true, "stable-2026-01-31": true,
+		"": false, "1": false, "stable": false, "nightly": false, "1.95.0-beta.1": false, "1.95.0-x86_64-unknown-linux-gnu": false, "--help": false, "/opt/rust": false, "1.95.0\n": false,
 	} {
 		if got := rustup.Possible(channel, with); got != want {
 			t.Errorf("%q: %t, want %t", channel, got, want)
