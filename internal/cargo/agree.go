@@ -25,7 +25,7 @@ func accepts(req, version string) bool {
 func (w *Workspace) VersionsAgree(version string) []Finding {
 	var out []Finding
 	for _, p := range w.Members {
-		if p.Version == version || len(w.destinations(p)) == 0 {
+		if p.Version == version || !w.releases(p) {
 			continue
 		}
 		out = share(out, p.Name, Finding{
@@ -51,7 +51,7 @@ func (w *Workspace) Siblings(version string) []Finding {
 				continue
 			}
 			want := s.Version
-			if version != "" && len(w.destinations(s)) > 0 {
+			if version != "" && w.releases(s) {
 				want = version
 			}
 			if accepts(d.Req, want) {

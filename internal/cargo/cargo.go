@@ -28,6 +28,7 @@ type Workspace struct {
 	ReplacedBy      map[string]string // [source.X] replace-with, X -> name
 	Programs        []Program         // what the checkout asks cargo or rustup to start
 	Toolchain       string            // rust-toolchain channel, "" when the checkout names none
+	Withheld        []string          // members that are published some other time or way, if at all; Load leaves it empty
 	OwnSiblings     []string          // registries whose packages name themselves as the registry of siblings; Load leaves it empty
 	HasLock         bool              // a Cargo.lock lies beside the root manifest
 	Nested          []string          // folders of other workspaces below Root, relative and slash-separated

@@ -114,7 +114,7 @@ func write(t *testing.T, name string, data []byte) {
 func say(t *testing.T, run cargo.Runner, dir, comment string) map[string]string {
 	t.Helper()
 	version, from, feeds := "", "", map[string]string{}
-	var own []string
+	var own, withheld []string
 	for line := range strings.Lines(comment) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		switch key {
@@ -126,13 +126,15 @@ func say(t *testing.T, run cargo.Runner, dir, comment string) map[string]string 
 			feeds["feed"] = value
 		case "own":
 			own = strings.Fields(value)
+		case "withheld":
+			withheld = strings.Fields(value)
 		}
 	}
 	w, err := cargo.Load(t.Context(), run, filepath.Join(dir, from))
 	if err != nil {
 		return map[string]string{"error": strings.ReplaceAll(problems(err), dir, "$DIR")}
 	}
-	w.OwnSiblings = own
+	w.OwnSiblings, w.Withheld = own, withheld
 	out := map[string]string{
 		"workspace": workspace(w),
 		"lint":      findings(cargo.Lint(w, feeds)),

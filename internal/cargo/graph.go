@@ -92,6 +92,11 @@ func (w *Workspace) destinations(p Package) []string {
 	}
 }
 
+// releases reports whether a member is one of those that a release publishes.
+func (w *Workspace) releases(p Package) bool {
+	return len(w.destinations(p)) > 0 && !slices.Contains(w.Withheld, p.Name)
+}
+
 // sibling returns the member that d stands for: the one at its path, or, where the manifest gives no place, the one
 // whose version the requirement accepts (a workspace that patches a registry with its own folders).
 func (w *Workspace) sibling(d Dependency) (Package, bool) {

@@ -21,10 +21,10 @@ func Lint(w *Workspace, registries map[string]string) []Finding {
 	maps.Copy(l.indexes, registries)
 	l.indexes[CratesIO] = ""
 	for _, p := range w.Members {
-		to := w.destinations(p)
-		if len(to) == 0 {
+		if !w.releases(p) {
 			continue
 		}
+		to := w.destinations(p)
 		l.member(p, to)
 		for _, d := range p.Dependencies {
 			l.dependency(p, to, d)

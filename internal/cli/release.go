@@ -455,7 +455,9 @@ func (a *app) check(ctx context.Context, t target) error {
 	if s.Checkout, s.Config, err = src.Checkout(ctx, s.Request, nil); err != nil {
 		return err
 	}
-	s.Remote.BranchName = release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)
+	if s.Checkout.Tag.Name != "" {
+		s.Remote.BranchName = release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)
+	}
 	if dirty, err := repo.Dirty(ctx); err == nil && len(dirty) > 0 {
 		a.say("%d uncommitted files are not part of what is checked: a release is made from a commit", len(dirty))
 	}

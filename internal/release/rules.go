@@ -161,7 +161,7 @@ func judgeCrates(s Snapshot) []Finding {
 	if len(s.Checkout.Crates) > 0 {
 		return nil
 	}
-	f := Finding{Rule: "tag-version", Severity: Stop, Summary: "there is no crate to publish", Hint: "a crate is published unless it has no version or says publish = false"}
+	f := Finding{Rule: "tag-version", Severity: Stop, Summary: "there is no crate to publish", Hint: "a crate is published unless it has no version, says publish = false, or is in exclude of [package] in tagboat.toml"}
 	if c := s.Checkout.Tag.Crate; c != "" {
 		f.Summary = fmt.Sprintf("the workspace has no publishable crate %s", c)
 		f.Hint = "the tag names a crate; the tag template is in [tags] of tagboat.toml"

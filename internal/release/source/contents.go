@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -29,10 +30,16 @@ type Contents struct {
 func (f Contents) Crates(c *release.Checkout) error {
 	w := f.Workspace
 	c.Indexes = w.Registries
+	w.Withheld = nil
+	for _, p := range w.Members {
+		if excluded(f.Config.Package.Exclude, p.Name) {
+			w.Withheld = append(w.Withheld, p.Name)
+		}
+	}
 	homes := map[string][]string{}
 	for _, registry := range w.PublishRegistries() {
 		for _, p := range w.Publishable(registry) {
-			if (c.Tag.Crate == "" || c.Tag.Crate == p.Name) && !excluded(f.Config.Package.Exclude, p.Name) {
+			if (c.Tag.Crate == "" || c.Tag.Crate == p.Name) && !slices.Contains(w.Withheld, p.Name) {
 				homes[p.Name] = append(homes[p.Name], registry)
 			}
 		}
