@@ -75,15 +75,21 @@ func Parse(text []byte) ([]Package, error) {
 	return out, nil
 }
 
-// find returns the package that "name", "name version" or "name version (source)" means.
+// find returns the package that "name", "name version" or "name version (source)" means. The source is without the commit
+// that a git repository was at.
 func find(all []Package, byName map[string][]int, text string) (int, bool) {
 	name, rest, _ := strings.Cut(text, " ")
 	version, source, _ := strings.Cut(rest, " ")
 	source = strings.Trim(source, "()")
 	for _, i := range byName[name] {
-		if (version == "" || all[i].Version == version) && (source == "" || all[i].Source == source) {
+		if (version == "" || all[i].Version == version) && (source == "" || bare(all[i].Source) == bare(source)) {
 			return i, true
 		}
 	}
 	return 0, false
+}
+
+func bare(source string) string {
+	source, _, _ = strings.Cut(source, "#")
+	return source
 }

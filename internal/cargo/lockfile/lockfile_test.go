@@ -15,7 +15,7 @@ func TestParse(t *testing.T) {
 [[package]]
 name = "app"
 version = "0.1.0"
-dependencies = ["a 1.0.0", "b", "a 2.0.0 (` + cratesIO + `)"]
+dependencies = ["a 1.0.0", "b", "a 2.0.0 (` + cratesIO + `)", "g 1.0.0 (git+https://example.com/g?rev=ab12)"]
 
 [[package]]
 name = "a"
@@ -36,6 +36,17 @@ version = "0.1.0+x"
 source = "sparse+https://feed.example.com/index/"
 checksum = "bb"
 
+[[package]]
+name = "g"
+version = "1.0.0"
+source = "` + cratesIO + `"
+checksum = "cc"
+
+[[package]]
+name = "g"
+version = "1.0.0"
+source = "git+https://example.com/g?rev=ab12#ab12cd34"
+
 [[patch.unused]]
 name = "c"
 version = "1.0.0"
@@ -44,10 +55,12 @@ version = "1.0.0"
 		t.Fatal(err)
 	}
 	want := []Package{
-		{Name: "app", Version: "0.1.0", Needs: []string{"a@1.0.0", "b@0.1.0+x", "a@2.0.0"}},
+		{Name: "app", Version: "0.1.0", Needs: []string{"a@1.0.0", "b@0.1.0+x", "a@2.0.0", "g@1.0.0"}},
 		{Name: "a", Version: "1.0.0", Source: cratesIO, Checksum: "aa"},
 		{Name: "a", Version: "2.0.0", Source: cratesIO, Checksum: "ab", Needs: []string{"b@0.1.0+x"}},
 		{Name: "b", Version: "0.1.0+x", Source: "sparse+https://feed.example.com/index/", Checksum: "bb"},
+		{Name: "g", Version: "1.0.0", Source: cratesIO, Checksum: "cc"},
+		{Name: "g", Version: "1.0.0", Source: "git+https://example.com/g?rev=ab12#ab12cd34"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
