@@ -17,6 +17,7 @@ import (
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/semver"
 )
 
 // Contents is a commit whose files lie in a folder, those at least that decide about its release.
@@ -81,25 +82,36 @@ func excluded(patterns []string, name string) bool {
 // judge asks the lints that read the workspace.
 func (f Contents) judge(c *release.Checkout) {
 	w := f.Workspace
-	if c.Tag.Name == "" && len(c.Crates) > 0 {
-		c.Tag.Version = c.Crates[0].Version // a check before there is a tag: the version is the crates' own
-		form := release.TagForm{Template: f.Config.Tags.Template, TwoPart: f.Config.Tags.TwoPart}
+	form := release.TagForm{Template: f.Config.Tags.Template, TwoPart: f.Config.Tags.TwoPart}
+	agreed := true
+	if c.Tag.Name == "" && len(c.Crates) > 0 { // a check before there is a tag: the version is the crates' own
+		crate := ""
 		if form.PerCrate() {
-			c.Tag.Crate = c.Crates[0].Name
+			crate, c.Tag.Version = c.Crates[0].Name, c.Crates[0].Version
+		} else {
+			c.Tag.Version, agreed = mostly(c.Crates)
 		}
-		c.Tag.Name = form.Format(c.Tag.Crate, c.Tag.Version)
-		c.Tag.Crate = ""
+		c.Tag.Name = form.Format(crate, c.Tag.Version)
 	}
-	if form := (release.TagForm{Template: f.Config.Tags.Template}); !form.PerCrate() {
-		add(c, "tag-version", w.VersionsAgree(c.Tag.Version))
-		add(c, "sibling-requirement", w.Siblings(c.Tag.Version))
-	} else {
+	switch {
+	case form.PerCrate():
 		for _, crate := range c.Crates {
 			if c.Tag.Crate != "" && crate.Version != c.Tag.Version {
 				c.Findings = append(c.Findings, release.Finding{Rule: "tag-version", Severity: release.Stop, Summary: fmt.Sprintf("the version of %s is %s, not %s", crate.Name, crate.Version, c.Tag.Version), File: crate.Manifest, Line: crate.Line, Hint: "tag the commit that has it"})
 			}
 		}
 		add(c, "sibling-requirement", w.Siblings(""))
+	case !agreed:
+		var versions []string
+		for _, crate := range c.Crates {
+			versions = append(versions, crate.Name+" "+crate.Version)
+		}
+		c.Findings = append(c.Findings, release.Finding{Rule: "tag-version", Severity: release.Stop, Summary: "the crates have different versions, and a tag names one", Detail: strings.Join(versions, ", "),
+			Hint: "where each crate has a version of its own, let tags say whose: template = \"{crate}-v{version}\" in [tags] of " + config.File + "; else give them one: tagboat bump"})
+		add(c, "sibling-requirement", w.Siblings(""))
+	default:
+		add(c, "tag-version", w.VersionsAgree(c.Tag.Version))
+		add(c, "sibling-requirement", w.Siblings(c.Tag.Version))
 	}
 	w.OwnSiblings = nil
 	for name, registry := range f.Config.Registries {
@@ -110,6 +122,22 @@ func (f Contents) judge(c *release.Checkout) {
 	add(c, "manifest-lint", cargo.Lint(w, indexes(w, *f.Config)))
 	add(c, "manifest-lint", twoAddresses(w.Registries, f.Config.Registries))
 	add(c, "lock-current", w.LockFindings())
+}
+
+// mostly returns the version that most crates have, of several the highest, and whether more than half have it.
+func mostly(crates []release.Crate) (version string, most bool) {
+	count := map[string]int{}
+	for _, c := range crates {
+		count[c.Version]++
+	}
+	var best semver.Version
+	for text, n := range count {
+		v, err := semver.Parse(text)
+		if d := n - count[version]; err == nil && (version == "" || d > 0 || d == 0 && v.Compare(best) > 0) {
+			version, best = text, v
+		}
+	}
+	return version, 2*count[version] > len(crates)
 }
 
 // indexes are the registries by alias, as cargo must find them.
