@@ -224,7 +224,7 @@ func left(s Snapshot, moves []Move) []string {
 func (p *Plan) turn(s Snapshot, chosen []Crate) error {
 	form := s.form()
 	for i, c := range chosen {
-		name := ChangelogPath(s.Config.Changelog.Path, form.PerCrate(), c)
+		name := ChangelogPath(s.Config.Changelog.Path, c)
 		text, ok := s.Changelogs[name]
 		if _, done := p.Changelogs[name]; !ok || done || s.Config.Changelog.Required == "never" {
 			continue
@@ -257,11 +257,8 @@ func (p *Plan) turn(s Snapshot, chosen []Crate) error {
 }
 
 // ChangelogPath is where a crate's changelog is.
-func ChangelogPath(template string, perCrate bool, c Crate) string {
-	if perCrate {
-		template = strings.ReplaceAll(template, "{crate}", c.Dir)
-	}
-	return path.Clean(template)
+func ChangelogPath(template string, c Crate) string {
+	return path.Clean(strings.ReplaceAll(template, "{crate}", c.Dir))
 }
 
 // Previous is the newest release tag of the same crate before a version.

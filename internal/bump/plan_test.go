@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tagboat/tagboat/internal/bump"
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/problem"
@@ -68,7 +70,7 @@ func TestPlan(t *testing.T) {
 		},
 		"twoPart": {
 			crates: []string{"a 53.0.0"}, request: bump.Request{To: "54.0"}, twoPart: true, tags: []string{"v53.0", "v52.1"}, text: "## [Unreleased]\n- x\n## [53.0]\n\n[Unreleased]: https://h/o/r/compare/v52.1...HEAD\n",
-			want: "a 53.0.0 54.0.0; v54.0; bump/v54.0; Release v54.0; ## [Unreleased]|## [54.0] - 2026-11-26|- x|## [53.0]|[Unreleased]: https://h/o/r/compare/v54.0...HEAD|[54.0]: https://h/o/r/compare/v53.0...v54.0",
+			want: "a 53.0.0 54.0.0; v54.0; bump/v54.0; Release v54.0; ## [Unreleased]|## [54.0]|- x|## [53.0]|[Unreleased]: https://h/o/r/compare/v54.0...HEAD|[54.0]: https://h/o/r/compare/v53.0...v54.0",
 		},
 		"again": {
 			crates: []string{"a 1.0.0"}, request: bump.Request{To: "1.0.0"}, text: notes,
@@ -125,4 +127,19 @@ func say(p bump.Plan) string {
 		out = append(out, strings.Join(strings.FieldsFunc(p.Changelogs[name], func(r rune) bool { return r == '\n' }), "|"))
 	}
 	return strings.Join(out, "; ")
+}
+
+// One tag releases all crates, and each has a changelog of its own.
+func TestPlanChangelogOfEach(t *testing.T) {
+	s := bump.Snapshot{Request: bump.Request{To: "minor"}, Config: config.Default(), Date: "2026-11-26", Crates: []bump.Crate{crate("a 1.0.0"), crate("b 1.0.0"), crate("c 1.0.0")},
+		Changelogs: map[string]string{"a/CHANGELOG.md": "## [Unreleased]\n- x\n", "b/CHANGELOG.md": "## [Unreleased]\n- y\n\n## v1.0.0\n"}}
+	s.Config.Changelog.Path = "{crate}/CHANGELOG.md"
+	p, err := bump.MakePlan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"a/CHANGELOG.md": "## [Unreleased]\n\n## [1.1.0] - 2026-11-26\n\n- x\n", "b/CHANGELOG.md": "## [Unreleased]\n\n## v1.1.0\n\n- y\n\n## v1.0.0\n"}
+	if diff := cmp.Diff(want, p.Changelogs); diff != "" || len(p.Warnings) > 0 {
+		t.Errorf("(-want +got) %s; %q", diff, p.Warnings)
+	}
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // A heading of Keep a Changelog (https://keepachangelog.com/en/1.1.0/): "## [1.2.0] - 2026-01-02", also with a "v",
-// without brackets, or with one more or one less "#".
-var versionHeading = regexp.MustCompile(`^(#{1,3})[ \t]+\[?v?([0-9]+\.[0-9]+(?:\.[0-9]+)?[0-9A-Za-z.+-]*)\]?(?:\([^)]*\))?(?:[ \t].*)?$`)
+// without brackets or with escaped ones, or with one more or one less "#".
+var versionHeading = regexp.MustCompile(`^(#{1,3})[ \t]+\\?\[?v?([0-9]+\.[0-9]+(?:\.[0-9]+)?[0-9A-Za-z.+-]*)\\?\]?(?:\([^)]*\))?(?:[ \t].*)?$`)
 
 var linkDefinition = regexp.MustCompile(`^ {0,3}\[([^\]]+)\]:[ \t]*\S`)
 

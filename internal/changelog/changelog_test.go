@@ -34,6 +34,7 @@ func TestForms(t *testing.T) {
 		{"line ends of Windows", "# Changelog\r\n\r\n## [1.0.0]\r\n\r\n- x\r\n- y\r\n\r\n## [0.9.0]\r\n- z\r\n", "- x\n- y", true},
 		{"a byte order mark", "\ufeff## 1.0.0\n- x\n", "- x", true},
 		{"the last line without its end", "## 1.0.0\n- x", "- x", true},
+		{"escaped brackets", "## \\[v1.0.0\\]\n- x\n\n## \\[v0.9.0\\]\n- y\n", "- x", true},
 		{"a heading alone", "## 1.0.0", "", true},
 		{"only a longer version", "## 1.0.0-rc.1\n- x\n## 11.0.0\n- y\n## 1.0.01\n- z\n", "", false},
 		{"four signs are no version heading", "#### 1.0.0\n- x\n", "", false},

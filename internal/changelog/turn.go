@@ -126,17 +126,17 @@ func headings(lines []string) outline {
 }
 
 var (
-	styled = regexp.MustCompile(`^#{1,3}[ \t]+(\[?)(v?)[0-9][^\]\s]*(\]?)(\([^)]*\))?(.*)$`)
+	styled = regexp.MustCompile(`^#{1,3}[ \t]+(\\?\[?)(v?)[0-9][^\]\s\\]*(\\?\]?)(\([^)]*\))?(.*)$`)
 	dated  = regexp.MustCompile(`[0-9]{4}-[0-9]{2}-[0-9]{2}`)
 )
 
-// heading writes a version's heading like that of the version before, or as Keep a Changelog has it.
+// heading writes a version's heading like that of the version before, which may have no date, or as Keep a Changelog has it.
 func (o outline) heading(v Version) string {
 	m := styled.FindStringSubmatch(o.style)
 	if m == nil {
 		return fmt.Sprintf("%s [%s] - %s", o.mark, v.Text, v.Date)
 	}
-	rest := " - " + v.Date
+	rest := ""
 	if dated.MatchString(m[5]) {
 		at := dated.FindStringIndex(m[5])
 		rest = m[5][:at[0]] + v.Date

@@ -119,7 +119,7 @@ type Rolling struct {
 
 // Changelog is [changelog].
 type Changelog struct {
-	Path     string `toml:"path" json:"path" doc:"Path of the changelog from the repository root. {crate} is replaced by the crate's folder where tags name a crate." example:"{crate}/CHANGELOG.md"`
+	Path     string `toml:"path" json:"path" doc:"Path of the changelog from the repository root. {crate} is replaced by the crate's folder, where each crate has its own." example:"{crate}/CHANGELOG.md"`
 	Required string `toml:"required" json:"required" doc:"Whether a release needs a section for its version; \"when-present\" asks for one only where the file exists." enum:"when-present,always,never"`
 }
 

@@ -137,7 +137,7 @@ func (y *Yard) Snapshot(ctx context.Context, req bump.Request) (bump.Snapshot, e
 		slices.Sort(c.Needs)
 		c.Needs = slices.Compact(c.Needs)
 		s.Crates = append(s.Crates, c)
-		name := bump.ChangelogPath(y.config.Changelog.Path, strings.Contains(y.config.Tags.Template, "{crate}"), c)
+		name := bump.ChangelogPath(y.config.Changelog.Path, c)
 		text, err := readText(root, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -369,7 +370,7 @@ func entries(w *worked, picks []yard.Pick) {
 		brought := false
 		for _, p := range picks {
 			brought = brought || slices.Contains(p.Files, name)
-			if p.Skipped == "" {
+			if p.Skipped == "" && concerns(p, name) {
 				line := "- " + p.Title
 				if p.Number > 0 && !strings.Contains(line, fmt.Sprintf("#%d", p.Number)) {
 					line += fmt.Sprintf(" (#%d)", p.Number)
@@ -381,6 +382,12 @@ func entries(w *worked, picks []yard.Pick) {
 			w.snap.Drafts[name] = strings.Join(lines, "\n")
 		}
 	}
+}
+
+// concerns reports whether a pick changes something in the folder of a changelog.
+func concerns(p yard.Pick, changelog string) bool {
+	dir := path.Dir(changelog)
+	return dir == "." || slices.ContainsFunc(p.Files, func(name string) bool { return strings.HasPrefix(name, dir+"/") })
 }
 
 // offerPatch offers it, and returns what to do next.

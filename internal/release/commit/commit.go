@@ -160,7 +160,7 @@ func (s *Commit) Checkout(ctx context.Context, req release.Request, sealed obser
 	} else if contents.Workspace, err = s.judge(ctx, files, contents, &c); err != nil {
 		return c, cfg, err
 	}
-	names := append(files.paths(isWorkflow), contents.Changelog(c.Tag))
+	names := append(files.paths(isWorkflow), contents.Changelogs(c)...)
 	if name := cfg.Release.NotesFile; name != "" {
 		names = append(names, path.Clean(name))
 	}

@@ -193,12 +193,8 @@ func (f Contents) Texts(c *release.Checkout) error {
 	if err := f.readNotes(root); err != nil {
 		return err
 	}
-	name := f.Changelog(c.Tag)
-	if text, err := root.ReadFile(filepath.FromSlash(path.Clean(name))); err == nil {
-		c.Changelog = release.Changelog{Path: name}
-		c.Changelog.Section, c.Changelog.Found = changelog.Section(string(text), c.Tag.Version, f.Config.Tags.TwoPart)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return unreadableFile("the changelog", name, err)
+	if err := f.tell(root, c); err != nil {
+		return err
 	}
 	files, err := workflowFiles(root)
 	if err != nil {
@@ -215,14 +211,54 @@ func (f Contents) Texts(c *release.Checkout) error {
 	return nil
 }
 
-// Changelog is the path of the changelog of a tag's crate.
-func (f Contents) Changelog(tag release.Tag) string {
-	if f.Workspace != nil { // else no cargo was asked, and no text is needed
-		if m, ok := f.Workspace.Member(tag.Crate); ok {
-			return strings.ReplaceAll(f.Config.Changelog.Path, "{crate}", m.Dir())
+// Changelogs returns the paths of the changelogs that tell of a release: one, or, with {crate}, that of each crate.
+func (f Contents) Changelogs(c release.Checkout) []string {
+	template := f.Config.Changelog.Path
+	if f.Workspace == nil || !strings.Contains(template, "{crate}") { // without a workspace no cargo was asked, and no text is needed
+		return []string{path.Clean(template)}
+	}
+	var out []string
+	for _, crate := range c.Crates {
+		if m, ok := f.Workspace.Member(crate.Name); ok {
+			out = append(out, path.Clean(strings.ReplaceAll(template, "{crate}", m.Dir())))
 		}
 	}
-	return f.Config.Changelog.Path
+	return out
+}
+
+// tell reads the section of the version. That of several changelogs has a heading for each.
+func (f Contents) tell(root *os.Root, c *release.Checkout) error {
+	var told []release.Changelog
+	for _, name := range f.Changelogs(*c) {
+		text, err := root.ReadFile(filepath.FromSlash(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return unreadableFile("the changelog", name, err)
+		}
+		one := release.Changelog{Path: name}
+		one.Section, one.Found = changelog.Section(string(text), c.Tag.Version, f.Config.Tags.TwoPart)
+		if !one.Found { // the first that lacks it is the one to be named
+			c.Changelog = one
+			return nil
+		}
+		told = append(told, one)
+	}
+	switch len(told) {
+	case 0:
+	case 1:
+		c.Changelog = told[0]
+	default:
+		c.Changelog = release.Changelog{Path: told[0].Path, Found: true}
+		var sections []string
+		for _, one := range told {
+			if one.Section != "" {
+				sections = append(sections, "## "+path.Dir(one.Path)+"\n\n"+one.Section)
+			}
+		}
+		c.Changelog.Section = strings.Join(sections, "\n\n")
+	}
+	return nil
 }
 
 // unreadableFile is the problem that a file of the commit is there and cannot be read: a folder, or a link that leads

@@ -196,6 +196,22 @@ func TestCheckoutConfig(t *testing.T) {
 			t.Errorf("an excluded crate: %v, %v", err, crates(c))
 		}
 	})
+	t.Run("a changelog of each crate, and one tag", func(t *testing.T) {
+		for text, want := range map[string]release.Changelog{
+			"## 0.7.0\n- for ioctls\n": {Path: "mshv-bindings/CHANGES.md", Section: "## mshv-bindings\n\n- for bindings\n\n## mshv-ioctls\n\n- for ioctls", Found: true},
+			"## 0.7.0\n":               {Path: "mshv-bindings/CHANGES.md", Section: "## mshv-bindings\n\n- for bindings", Found: true},
+			"## 0.6.0\n- old\n":        {Path: "mshv-ioctls/CHANGES.md"},
+		} {
+			dir := stage(t, "mshv", func(dir string) {
+				write(t, dir, "tagboat.toml", "[changelog]\npath = \"{crate}/CHANGES.md\"\n")
+				write(t, dir, "mshv-ioctls/CHANGES.md", text)
+				write(t, dir, "mshv-bindings/CHANGES.md", "## 0.7.0\n- for bindings\n")
+			}, "v0.7.0")
+			if _, c, err := checkout(t, dir, release.Request{Tag: "v0.7.0"}); err != nil || c.Changelog != want {
+				t.Errorf("%q: %+v, %v", text, c.Changelog, err)
+			}
+		}
+	})
 	t.Run("links that lead out of the repository", func(t *testing.T) {
 		outside := filepath.Join(t.TempDir(), "secret")
 		write(t, filepath.Dir(outside), "secret", "## 53.0.0\n- the secret\n")
