@@ -160,7 +160,8 @@ func (s *Commit) Checkout(ctx context.Context, req release.Request, sealed obser
 	} else if contents.Workspace, err = s.judge(ctx, files, contents, &c); err != nil {
 		return c, cfg, err
 	}
-	names := append(files.paths(isWorkflow), contents.Changelogs(c)...)
+	names, _ := contents.Changelogs(c)
+	names = append(files.paths(isWorkflow), names...)
 	if name := cfg.Release.NotesFile; name != "" {
 		names = append(names, path.Clean(name))
 	}

@@ -211,25 +211,26 @@ func (f Contents) Texts(c *release.Checkout) error {
 	return nil
 }
 
-// Changelogs returns the paths of the changelogs that tell of a release: one, or, with {crate}, that of each crate.
-func (f Contents) Changelogs(c release.Checkout) []string {
+// Changelogs returns the changelogs that tell of a release, by path, with the version that each is asked for: one, or,
+// with {crate}, that of each crate.
+func (f Contents) Changelogs(c release.Checkout) (paths, versions []string) {
 	template := f.Config.Changelog.Path
 	if f.Workspace == nil || !strings.Contains(template, "{crate}") { // without a workspace no cargo was asked, and no text is needed
-		return []string{path.Clean(template)}
+		return []string{path.Clean(template)}, []string{c.Tag.Version}
 	}
-	var out []string
 	for _, crate := range c.Crates {
 		if m, ok := f.Workspace.Member(crate.Name); ok {
-			out = append(out, path.Clean(strings.ReplaceAll(template, "{crate}", m.Dir())))
+			paths, versions = append(paths, path.Clean(strings.ReplaceAll(template, "{crate}", m.Dir()))), append(versions, crate.Version)
 		}
 	}
-	return out
+	return paths, versions
 }
 
 // tell reads the section of the version. That of several changelogs has a heading for each.
 func (f Contents) tell(root *os.Root, c *release.Checkout) error {
 	var told []release.Changelog
-	for _, name := range f.Changelogs(*c) {
+	names, versions := f.Changelogs(*c)
+	for i, name := range names {
 		text, err := root.ReadFile(filepath.FromSlash(name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -237,7 +238,7 @@ func (f Contents) tell(root *os.Root, c *release.Checkout) error {
 			return unreadableFile("the changelog", name, err)
 		}
 		one := release.Changelog{Path: name}
-		one.Section, one.Found = changelog.Section(string(text), c.Tag.Version, f.Config.Tags.TwoPart)
+		one.Section, one.Found = changelog.Section(string(text), versions[i], f.Config.Tags.TwoPart)
 		if !one.Found { // the first that lacks it is the one to be named
 			c.Changelog = one
 			return nil

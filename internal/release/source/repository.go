@@ -163,7 +163,7 @@ func (r *Repository) opened(ctx context.Context) error {
 func unfetched(err error, commit string) error {
 	var ge *git.Error
 	var disk *fs.PathError
-	if known := (*problem.Error)(nil); errors.As(err, &known) {
+	if sub := (*git.SubmoduleError)(nil); errors.As(err, &sub) {
 		return err
 	}
 	if (!errors.As(err, &ge) || ge.Exit < 0) && !errors.As(err, &disk) {

@@ -212,6 +212,17 @@ func TestCheckoutConfig(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a changelog of each crate, each with its version, and no tag yet", func(t *testing.T) {
+		dir := stage(t, "mshv", func(dir string) {
+			write(t, dir, "tagboat.toml", "[tags]\ntemplate = \"{crate}-v{version}\"\n[changelog]\npath = \"{crate}/CHANGES.md\"\n")
+			write(t, dir, "mshv-ioctls/CHANGES.md", "## 0.7.0\n- for ioctls\n")
+			write(t, dir, "mshv-bindings/CHANGES.md", "## 0.6.0\n- old\n")
+			write(t, dir, "mshv-bindings/Cargo.toml", "[package]\nname = \"mshv-bindings\"\nversion = \"0.6.0\"\n[features]\nfam-wrappers = []\n")
+		})
+		if _, c, err := checkout(t, dir, release.Request{}); err != nil || !c.Changelog.Found {
+			t.Errorf("%+v, %v", c.Changelog, err)
+		}
+	})
 	t.Run("links that lead out of the repository", func(t *testing.T) {
 		outside := filepath.Join(t.TempDir(), "secret")
 		write(t, filepath.Dir(outside), "secret", "## 53.0.0\n- the secret\n")
