@@ -2,9 +2,7 @@ package yard
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +16,7 @@ import (
 // network. previous is the tag to compare with. What it says comes back as a verdict; broken is set where it found
 // something that the step to the new version does not allow.
 func (y *Yard) Compat(ctx context.Context, program, previous string, p bump.Plan) (verdict string, broken bool, err error) {
-	tool, err := y.bring(program)
+	tool, err := y.zone.Bring(program)
 	if err != nil {
 		return "", false, err
 	}
@@ -54,30 +52,6 @@ func (y *Yard) Compat(ctx context.Context, program, previous string, p bump.Plan
 		return "", false, err
 	}
 	return last(string(out.Stdout) + string(out.Stderr)), out.Exit != 0, nil
-}
-
-// bring copies a program into the zone, whose user may not enter the folder that it is in.
-func (y *Yard) bring(program string) (string, error) {
-	dir, err := os.MkdirTemp(filepath.Dir(y.clone.Dir), "tool-")
-	if err != nil {
-		return "", fmt.Errorf("bring %s: %w", program, err)
-	}
-	defer os.RemoveAll(dir)
-	from, err := os.Open(program)
-	if err != nil {
-		return "", fmt.Errorf("bring %s: %w", program, err)
-	}
-	defer from.Close()
-	to, err := os.OpenFile(filepath.Join(dir, filepath.Base(program)), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
-	if err != nil {
-		return "", fmt.Errorf("bring %s: %w", program, err)
-	}
-	_, err = io.Copy(to, from)
-	if err := errors.Join(err, to.Close()); err != nil {
-		return "", fmt.Errorf("bring %s: %w", program, err)
-	}
-	at, err := y.zone.Import(dir)
-	return filepath.Join(at, filepath.Base(program)), err
 }
 
 // last returns the last lines of what a program said.

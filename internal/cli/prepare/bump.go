@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/tagboat/tagboat/internal/bump"
 	"github.com/tagboat/tagboat/internal/bump/yard"
 	"github.com/tagboat/tagboat/internal/cargo/edit"
+	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
@@ -157,7 +157,7 @@ func (a *Edge) draft(ctx context.Context, t target, w *worked) error {
 // compat shows what cargo-semver-checks says, where it is installed and there is a version to compare with. Whatever it
 // says, it stops nothing: the version is the user's to choose.
 func (a *Edge) compat(ctx context.Context, w *worked) {
-	program := a.lookPath("cargo-semver-checks")
+	program := zone.LookPath(a.Env["PATH"], "cargo-semver-checks")
 	crate := ""
 	if strings.Contains(w.yard.Config().Tags.Template, "{crate}") {
 		crate = w.plan.Moves[0].Name
@@ -177,17 +177,6 @@ func (a *Edge) compat(ctx context.Context, w *worked) {
 	default:
 		w.verdict = "cargo-semver-checks: nothing that the step from " + previous + " does not allow"
 	}
-}
-
-// lookPath finds a program in the PATH of this call, "" where it is not.
-func (a *Edge) lookPath(name string) string {
-	for _, dir := range filepath.SplitList(a.Env["PATH"]) {
-		file := filepath.Join(dir, name)
-		if info, err := os.Stat(file); err == nil && filepath.IsAbs(dir) && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0 {
-			return file
-		}
-	}
-	return ""
 }
 
 func (a *Edge) bump(ctx context.Context, b bumping) error {
