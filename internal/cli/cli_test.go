@@ -22,6 +22,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tagboat/tagboat/internal/acceptance/cargodeny"
 	"github.com/tagboat/tagboat/internal/acceptance/outside"
 	"github.com/tagboat/tagboat/internal/action"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
@@ -33,7 +34,7 @@ import (
 
 func TestMain(m *testing.M) {
 	zone.Main() // a child of the build zone does not come back from here
-	testscript.Main(m, map[string]func(){"tagboat": main})
+	testscript.Main(m, map[string]func(){"tagboat": main, "cargo-deny": cargodeny.Main})
 }
 
 // main is cmd/tagboat, with the limit that a script may set on the size of files.

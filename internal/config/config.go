@@ -166,10 +166,13 @@ type ThirdParty struct {
 	DenyLicenses []string `toml:"deny_licenses" json:"deny_licenses" doc:"SPDX identifiers of licences that are not accepted."`
 	Reviewed     []string `toml:"reviewed" json:"reviewed" doc:"Names of crates whose licence a person has read: the licence rules do not hold for them. With * and ?." example:"[\"ring\"]"`
 	DenyNames    []string `toml:"deny_names" json:"deny_names" doc:"Names of crates that are never moved, with * and ?." example:"[\"openssl-sys\"]"`
-	Advisories   string   `toml:"advisories" json:"advisories" doc:"A git repository of advisories in the format of RustSec, as URL or absolute folder: versions with a known vulnerability are not moved, other advisories are warnings. Empty asks nobody." example:"https://github.com/rustsec/advisory-db"`
+	Advisories   string   `toml:"advisories" json:"advisories" doc:"Who knows of advisories: a git repository of them in the format of RustSec, as URL or absolute folder, or \"cargo-deny\". From a repository, known vulnerabilities stop a version and other advisories are warnings; what cargo-deny denies by deny.toml stops. Empty asks nobody." example:"https://github.com/rustsec/advisory-db"`
 	Accepted     []string `toml:"accepted" json:"accepted" doc:"Identifiers of advisories that do not matter here." example:"[\"RUSTSEC-2020-0071\"]"`
 	MinAge       Duration `toml:"min_age" json:"min_age" doc:"How long a version must have been published. The index of the source must say when it was." example:"\"168h\""`
 }
+
+// CargoDeny is the word in advisories for the program that is asked instead of a repository.
+const CargoDeny = "cargo-deny"
 
 // DefaultVersion is the version template of a [[redist]] from git that names none.
 const DefaultVersion = "{version}-{date}"

@@ -34,6 +34,7 @@ func (l *loader) redist(c Config) {
 			l.redistRegistry(r, key)
 		}
 	}
+	l.advisories(c.ThirdParty.Advisories)
 	for _, k := range []struct {
 		key      string
 		patterns []string
@@ -43,6 +44,13 @@ func (l *loader) redist(c Config) {
 				l.wrong([]string{"thirdparty", k.key}, fmt.Sprintf("%q is no pattern for crate names", pattern), "")
 			}
 		}
+	}
+}
+
+// advisories checks that they are a place, or the one program that is asked for them.
+func (l *loader) advisories(from string) {
+	if from != "" && from != CargoDeny && !strings.ContainsAny(from, ":/\\") {
+		l.wrong([]string{"thirdparty", "advisories"}, fmt.Sprintf("got %q, want the URL or absolute folder of a git repository, or %q", from, CargoDeny), "")
 	}
 }
 

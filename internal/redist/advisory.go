@@ -8,6 +8,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/semver"
 )
@@ -22,6 +23,8 @@ type Advisory struct {
 	Title         string
 	Informational string // "unmaintained", "unsound", "notice"; "" is a vulnerability
 	Withdrawn     bool
+	Denied        string       // the one version that it is about, which cargo-deny denies; "" where versions tell
+	Cure          string       // what cargo-deny says to do
 	fine          []semver.Req // versions that it is not about
 }
 
@@ -71,6 +74,9 @@ func ParseAdvisory(text string) (Advisory, error) {
 // where the version that it precedes is fine, and the last one before that, too. So a pre-release of the first patched
 // version is not.
 func (a Advisory) Affects(version string) bool {
+	if a.Denied != "" {
+		return a.Denied == version
+	}
 	v, err := semver.Parse(version)
 	if err != nil || a.Withdrawn {
 		return false
@@ -96,7 +102,8 @@ func before(v semver.Version) semver.Version {
 	return v
 }
 
-// judgeAdvisories holds what would move against the advisories of the snapshot: vulnerabilities stop, the rest warns.
+// judgeAdvisories holds what would move against the advisories of the snapshot: vulnerabilities stop, and what cargo-deny
+// denies; the rest warns.
 func judgeAdvisories(s Snapshot) []Finding {
 	var stop, warn []string
 	for _, c := range s.Crates {
@@ -105,17 +112,26 @@ func judgeAdvisories(s Snapshot) []Finding {
 				continue
 			}
 			line := fmt.Sprintf("%s %s: %s %s", c.Name, c.Version, a.ID, a.Title)
-			if a.Informational == "" {
+			if a.Informational != "" {
+				line += " (" + a.Informational + ")"
+			}
+			if a.Cure != "" {
+				line += "\n  " + a.Cure
+			}
+			if a.Informational == "" || a.Denied != "" {
 				stop = append(stop, line)
 			} else {
-				warn = append(warn, line+" ("+a.Informational+")")
+				warn = append(warn, line)
 			}
 		}
 	}
+	summary, hint := "known vulnerabilities in what would move: %d", "lock versions that are patched, or name an advisory that does not matter here in accepted in [thirdparty]"
+	if s.Rules.Advisories == config.CargoDeny {
+		summary, hint = "advisories for which cargo-deny denies what would move: %d", "lock versions that are patched, or name an advisory that does not matter here in ignore in [advisories] of deny.toml"
+	}
 	var out []Finding
 	if len(stop) > 0 {
-		out = append(out, Finding{Rule: RuleAdvisory, Severity: release.Stop, Summary: fmt.Sprintf("known vulnerabilities in what would move: %d", len(stop)), Detail: listing(stop),
-			Hint: "lock versions that are patched, or name an advisory that does not matter here in accepted in [thirdparty]"})
+		out = append(out, Finding{Rule: RuleAdvisory, Severity: release.Stop, Summary: fmt.Sprintf(summary, len(stop)), Detail: listing(stop), Hint: hint})
 	}
 	if len(warn) > 0 {
 		out = append(out, Finding{Rule: RuleAdvisory, Severity: release.Warn, Summary: fmt.Sprintf("advisories about what would move: %d", len(warn)), Detail: listing(warn)})

@@ -3,6 +3,8 @@ package redist
 import (
 	"strings"
 	"testing"
+
+	"github.com/tagboat/tagboat/internal/config"
 )
 
 const advisory = "```toml\n[advisory]\nid = \"RUSTSEC-2020-0071\"\npackage = \"time\"\ndate = \"2020-11-18\"\n\n[versions]\npatched = [\">= 0.2.23\"]\nunaffected = [\"= 0.2.0\", \"< 0.2.0\"]\n```\n\n# Potential segfault\n\nText.\n"
@@ -53,5 +55,20 @@ func TestJudgeAdvisories(t *testing.T) {
 	s.Crates[0].There = s.Crates[0].Sum
 	if found := Judge(s); len(found) != 0 {
 		t.Errorf("there already: %+v", found)
+	}
+}
+
+// What cargo-deny denies stops, whatever kind it is of, and the one version alone.
+func TestJudgeDenied(t *testing.T) {
+	s := sample(Crate{Name: "old", Version: "0.1.0", Sum: sum("a")}, Crate{Name: "old", Version: "0.2.0", Sum: sum("b")})
+	s.Rules.Advisories = config.CargoDeny
+	s.Advisories = []Advisory{{ID: "RUSTSEC-2020-0002", Package: "old", Denied: "0.1.0", Title: "Old", Informational: "unmaintained", Cure: "No safe upgrade is available!"}}
+	found := Judge(s)
+	if len(found) != 1 || found[0].Severity != "stop" || found[0].Detail != "old 0.1.0: RUSTSEC-2020-0002 Old (unmaintained)\n  No safe upgrade is available!" || !strings.Contains(found[0].Hint, "deny.toml") {
+		t.Errorf("found %+v", found)
+	}
+	s.Rules.Accepted = []string{"RUSTSEC-2020-0002"}
+	if found := Judge(s); len(found) != 0 {
+		t.Errorf("accepted: %+v", found)
 	}
 }

@@ -41,6 +41,7 @@ type Crate struct {
 	There         string    // its checksum in the target's index; "" where that lacks it
 	ThereYanked   bool
 	Needs         []string // keys of the wanted crates that it uses
+	Direct        bool     // asked for by itself, or by a package of a lock file that is from no registry
 }
 
 // Key names a crate's version: "serde@1.0.219".

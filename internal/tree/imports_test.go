@@ -74,6 +74,7 @@ var rooms = []room{
 	{"internal/semver", nil, "a leaf"},
 	{"internal/changelog", nil, "a leaf"},
 	{"internal/acceptance/outside", join(leaves, adapters, []string{"internal/rehearsal/...", "internal/release"}), "an outside world for tests"},
+	{"internal/acceptance/cargodeny", []string{"internal/redist"}, "a program of others, for tests; it reads advisories as we do"},
 	{"internal/acceptance/golden", nil, "for tests, without our own code"},
 	{"internal/acceptance/debian", nil, "real crates for tests, without our own code"},
 	{"internal/acceptance", nil, "tests only"},
@@ -171,7 +172,7 @@ var standard = []struct {
 	only []string
 	why  string
 }{
-	{"os/exec", []string{"internal/git", "internal/cargo/cage", "internal/credential", "internal/rehearsal/gitstore", "internal/rehearsal/sample", "internal/rehearsal/openapi", "internal/acceptance/debian"}, "programs are started in few places"},
+	{"os/exec", []string{"internal/git", "internal/cargo/cage", "internal/credential", "internal/rehearsal/gitstore", "internal/rehearsal/sample", "internal/rehearsal/openapi", "internal/acceptance/debian", "internal/acceptance/cargodeny"}, "programs are started in few places"},
 	{"testing", []string{"internal/rehearsal/storm", "internal/release/reltest", "internal/acceptance/golden"}, "tests stay out of the binary; a storm needs the virtual clock of testing/synctest"},
 	{"testing/synctest", []string{"internal/rehearsal/storm"}, "tests stay out of the binary"},
 	{"net/http/httptest", []string{"internal/acceptance/outside", "internal/release/reltest"}, "tests stay out of the binary"},

@@ -22,6 +22,7 @@ import (
 	"github.com/tagboat/tagboat/internal/notice"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/redist"
+	"github.com/tagboat/tagboat/internal/redist/deny"
 	"github.com/tagboat/tagboat/internal/redist/mirror"
 	"github.com/tagboat/tagboat/internal/redist/repack"
 	"github.com/tagboat/tagboat/internal/registry"
@@ -167,6 +168,7 @@ func (d *Depot) fromRegistry(ctx context.Context, job config.Redist, f Flags) (*
 	}
 	defer os.RemoveAll(scratch)
 	w := mirror.World{Scratch: scratch, Rules: d.Config.ThirdParty, MaxWait: d.Config.Pace.MaxWait.Std(), TokenVariable: d.TokenFrom(job.Registry)}
+	w.Deny = deny.Asker{Path: d.Env["PATH"], Dir: d.Dir, Scratch: scratch, Package: d.Config.Package}.Ask
 	w.CratesIO = job.Source == config.CratesIO || d.Config.Registries[job.Source].Mirror
 	if w.Source, err = d.client(job.Source, nil); err != nil {
 		return nil, err

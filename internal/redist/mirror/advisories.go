@@ -8,18 +8,35 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/redist"
+	"github.com/tagboat/tagboat/internal/redist/deny"
 )
 
-// advisories reads the advisories about the wanted crates, as their repository has them now. Where it cannot be read the
-// run ends: what nobody looked at is not moved.
-func advisories(ctx context.Context, w World, crates []redist.Crate) ([]redist.Advisory, error) {
-	from := w.Rules.Advisories
-	if from == "" {
-		return nil, nil
+// advisories returns the advisories about crates that would move, from whom the rules say. Where it cannot be asked the run
+// ends: what nobody looked at is not moved.
+func advisories(ctx context.Context, w World, all []redist.Crate) ([]redist.Advisory, error) {
+	var crates []redist.Crate
+	for _, c := range all {
+		if c.Missing() {
+			crates = append(crates, c)
+		}
 	}
+	switch from := w.Rules.Advisories; {
+	case from == "" || len(crates) == 0:
+		return nil, nil
+	case from != config.CargoDeny:
+		return published(ctx, w, from, crates)
+	case w.CratesIO:
+		return w.Deny(ctx, deny.CratesIO, crates)
+	}
+	return w.Deny(ctx, w.Source.Registry().Index, crates)
+}
+
+// published reads the advisories about the crates, as their repository has them now.
+func published(ctx context.Context, w World, from string, crates []redist.Crate) ([]redist.Advisory, error) {
 	repo, err := git.Mirror(ctx, from, filepath.Join(w.Scratch, "advisories.git"))
 	commit := ""
 	for _, branch := range []string{"main", "master"} {

@@ -406,3 +406,58 @@ func TestRefused(t *testing.T) {
 		}
 	})
 }
+
+// cargo-deny is asked about exactly what would move, as crates of crates.io where they are that, and about nothing where
+// nothing would; what it denies stops, and so does a cargo-deny that cannot be asked.
+func TestDeny(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stage(t, 2, 2, registrytwin.Config{Manners: registrytwin.Lenient})
+		s.lock += "\n[[package]]\nname = \"own\"\nversion = \"0.1.0\"\ndependencies = [\"c0-l1\", \"c1-l1\"]\n"
+		var asked []string
+		var answer []redist.Advisory
+		var broken error
+		ask := func(_ context.Context, source string, crates []redist.Crate) ([]redist.Advisory, error) {
+			for _, c := range crates {
+				asked = append(asked, fmt.Sprintf("%s %v", c.Key(), c.Direct))
+			}
+			slices.Sort(asked)
+			asked = append(asked, source)
+			return answer, broken
+		}
+		move := func(w World, req Request) (*redist.Report, error) {
+			t.Helper()
+			asked = nil
+			w.Rules.Advisories, w.Deny = config.CargoDeny, ask
+			return Move(t.Context(), w, req, Options{})
+		}
+		all := Request{Locks: []Lock{{Name: "Cargo.lock", Text: []byte(s.lock)}}}
+		one := Request{Crates: []string{"c0-l0@1.0.0"}}
+
+		broken = errors.New("broken")
+		if _, err := move(s.world(t), all); !errors.Is(err, broken) {
+			t.Errorf("moved unasked: %v", err)
+		}
+		broken = nil
+		answer = []redist.Advisory{{ID: "X", Package: "c0-l0", Denied: "1.0.0"}}
+		if r, err := move(s.world(t), one); r.Outcome != release.Stopped || len(s.target.Accepted()) > 0 {
+			t.Errorf("moved what is denied: %s, %v", r.Outcome, err)
+		}
+		if diff := cmp.Diff([]string{"c0-l0@1.0.0 true", "registry+https://github.com/rust-lang/crates.io-index"}, asked); diff != "" {
+			t.Errorf("asked, -want +got:\n%s", diff)
+		}
+		answer = nil
+		w := s.world(t)
+		w.CratesIO = false
+		if r, err := move(w, one); err != nil || r.Outcome != release.Redistributed || asked[1] != "sparse+http://source.test/index/" {
+			t.Errorf("from a feed: %s, %v, asked %q", r.Outcome, err, asked)
+		}
+		r, err := move(s.world(t), all)
+		s.whole(t, r, err)
+		if diff := cmp.Diff([]string{"c0-l1@1.0.0 true", "c1-l0@1.0.0 false", "c1-l1@1.0.0 true", "registry+https://github.com/rust-lang/crates.io-index"}, asked); diff != "" {
+			t.Errorf("asked, -want +got:\n%s", diff)
+		}
+		if r, err := move(s.world(t), all); err != nil || asked != nil {
+			t.Errorf("asked about what is there: %q, %s, %v", asked, r.Outcome, err)
+		}
+	})
+}

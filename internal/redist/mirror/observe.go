@@ -31,6 +31,8 @@ type World struct {
 	Scratch        string // an existing folder of this run alone
 	Rules          config.ThirdParty
 	MaxWait        time.Duration // the longest that a run waits for a rate limit
+	// Deny asks cargo-deny about crates of a source, where the rules want it.
+	Deny func(ctx context.Context, source string, crates []redist.Crate) ([]redist.Advisory, error)
 }
 
 // Lock is a lock file whose crates are wanted.
@@ -70,10 +72,11 @@ func Observe(ctx context.Context, w World, req Request) (redist.Snapshot, error)
 	if err := g.Wait(); err != nil || s.Source.Problem+s.Target.Problem != "" {
 		return s, err
 	}
-	if s.Advisories, err = advisories(ctx, w, s.Crates); err != nil {
+	if err := lookAll(ctx, w, &s); err != nil {
 		return s, err
 	}
-	return s, lookAll(ctx, w, &s)
+	s.Advisories, err = advisories(ctx, w, s.Crates)
+	return s, err
 }
 
 // want lists what is asked for, each version once.
@@ -97,13 +100,19 @@ func want(w World, req Request) (wanted []redist.Crate, left []string, err error
 		if old.Locked == "" {
 			old.Locked, old.LockedBy = c.Locked, c.LockedBy
 		}
-		old.Needs = append(old.Needs, c.Needs...)
+		old.Needs, old.Direct = append(old.Needs, c.Needs...), old.Direct || c.Direct
 		return nil
 	}
 	for _, l := range req.Locks {
 		packages, err := lockfile.Parse(l.Text)
 		if err != nil {
 			return nil, nil, &problem.Error{Kind: problem.Usage, Summary: "the lock file cannot be read", Detail: err.Error(), File: l.Name, Hint: "cargo generate-lockfile makes it anew"}
+		}
+		direct := map[string]bool{}
+		for _, p := range packages {
+			for _, key := range p.Needs {
+				direct[key] = direct[key] || p.Source == ""
+			}
 		}
 		for _, p := range packages {
 			if !w.holds(p) {
@@ -112,14 +121,14 @@ func want(w World, req Request) (wanted []redist.Crate, left []string, err error
 				}
 				continue
 			}
-			if err := add(redist.Crate{Name: p.Name, Version: p.Version, Locked: strings.ToLower(p.Checksum), LockedBy: l.Name, Needs: p.Needs}); err != nil {
+			if err := add(redist.Crate{Name: p.Name, Version: p.Version, Locked: strings.ToLower(p.Checksum), LockedBy: l.Name, Needs: p.Needs, Direct: direct[p.Key()]}); err != nil {
 				return nil, nil, err
 			}
 		}
 	}
 	for _, text := range req.Crates {
 		name, version, _ := strings.Cut(text, "@")
-		if err := add(redist.Crate{Name: name, Version: version}); err != nil {
+		if err := add(redist.Crate{Name: name, Version: version, Direct: true}); err != nil {
 			return nil, nil, err
 		}
 	}
