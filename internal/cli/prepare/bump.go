@@ -167,13 +167,15 @@ func (a *Edge) compat(ctx context.Context, w *worked) {
 		return
 	}
 	a.Say("cargo-semver-checks compares with %s ...", previous)
-	verdict, broken, err := w.yard.Compat(ctx, program, previous, w.plan)
+	c, err := w.yard.Compat(ctx, program, previous, w.plan)
 	switch {
 	case err != nil:
-		w.plan.Warnings = append(w.plan.Warnings, "cargo-semver-checks could not be asked: "+err.Error())
-	case broken:
-		w.plan.Warnings = append(w.plan.Warnings, fmt.Sprintf("cargo-semver-checks: %s breaks what %s promised, or could not be compared", w.plan.Title, previous))
-		w.verdict = verdict
+		w.plan.Warnings = append(w.plan.Warnings, "cargo-semver-checks could not compare: "+err.Error())
+	case c.Broken:
+		w.plan.Warnings = append(w.plan.Warnings, fmt.Sprintf("cargo-semver-checks: %s breaks what %s promised", w.plan.Title, previous))
+		w.verdict = c.Said
+	case c.Crates == 0:
+		w.verdict = "cargo-semver-checks: no crate that was a library in " + previous
 	default:
 		w.verdict = "cargo-semver-checks: nothing that the step from " + previous + " does not allow"
 	}
