@@ -5,9 +5,10 @@ SAMPLE     ?= testdata/workspaces/hyperlight
 STORM      ?= 10000
 # Whole releases and whole processes: the race detector would make them five to ten times slower, so it watches them in e2e.
 SLOW_RACES := ./internal/cli ./internal/credential ./internal/rehearsal/storm
-# Parsers of bytes that strangers wrote: package:target. What they find is kept in testdata/fuzz and tried by every test run.
+# Parsers and editors of bytes that strangers wrote: package:target. What they find is kept in testdata/fuzz and tried by every test run.
 FUZZ       := registry/index:FuzzParse registry/index:FuzzParseConfig registry/wire:FuzzErrorBody registry/wire:FuzzRetryAfter \
-              registry/cratefile:FuzzArchive registry/cratefile:FuzzManifest credential:FuzzRespond
+              registry/cratefile:FuzzArchive registry/cratefile:FuzzManifest credential:FuzzRespond \
+              cargo/manifest:FuzzParse cargo/edit:FuzzEdit cargo/edit:FuzzRenumber config:FuzzLoad
 FUZZTIME   ?= 30s
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.1
@@ -39,7 +40,7 @@ e2e: actionlint fuzz ## slow tests with the real cargo, git and processes, and G
 	$(GO) test -race -timeout 30m $(SLOW_RACES)
 
 # Go's fuzzer sometimes reports its own end as a failure; what it found it says, and writes to testdata/fuzz.
-fuzz: ## fuzz the parsers of strangers' bytes, two at a time (FUZZTIME for each)
+fuzz: ## fuzz what reads and edits strangers' bytes, two at a time (FUZZTIME for each)
 	@printf '%s\n' $(subst :, ,$(FUZZ:%='%')) | xargs -P 2 -L 1 sh -c \
 		'out=$$($(GO) test "./internal/$$0" -run "^$$" -fuzz "^$$1$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x -parallel 1 2>&1) || \
 		case "$$out" in *"Failing input"*) failed=1;; *"context deadline exceeded"*) ;; *) failed=1;; esac; \

@@ -119,16 +119,14 @@ func renumber(text []byte, moves map[string]move) ([]byte, error) {
 	put := func(n *manifest.Node, value string) {
 		all = append(all, splice{n.Span, like(text[n.Span.Start:n.Span.End], value)})
 	}
-	for _, p := range root.Get("package").Items {
+	for _, p := range items(root.Get("package")) {
 		if m, ok := moves[p.Get("name").String()]; ok && p.Get("source") == nil {
 			put(p.Get("version"), m.to)
 		}
-		if deps := p.Get("dependencies"); deps != nil {
-			for _, d := range deps.Items {
-				name, version, _ := strings.Cut(d.String(), " ")
-				if m, ok := moves[name]; ok && version == m.from {
-					put(d, name+" "+m.to)
-				}
+		for _, d := range items(p.Get("dependencies")) {
+			name, version, _ := strings.Cut(d.String(), " ")
+			if m, ok := moves[name]; ok && version == m.from {
+				put(d, name+" "+m.to)
 			}
 		}
 	}
@@ -137,6 +135,13 @@ func renumber(text []byte, moves map[string]move) ([]byte, error) {
 		text = slices.Concat(text[:s.at.Start], []byte(s.text), text[s.at.End:])
 	}
 	return text, nil
+}
+
+func items(array *manifest.Node) []*manifest.Node {
+	if array == nil {
+		return nil
+	}
+	return array.Items
 }
 
 func readLock(root, name string) ([]byte, error) {
