@@ -236,10 +236,10 @@ func (p *Plan) turn(s Snapshot, chosen []Crate) error {
 		tag := form.Format(crate, p.Moves[i].To)
 		version := release.TagForm{Template: "{version}", TwoPart: form.TwoPart}.Format("", p.Moves[i].To) // as the tag has it
 		before := Previous(s, crate, p.Moves[i].To)
-		t, err := changelog.Turn(text, changelog.Version{Text: version, Tag: tag, Previous: before, Date: s.Date, Insert: s.Request.Patch}, s.Drafts[name])
+		t, err := changelog.Turn(text, changelog.Version{Text: version, Tag: tag, Previous: before, Date: s.Date, Insert: s.Request.Patch || s.Request.Notes}, s.Drafts[name])
 		if errors.Is(err, changelog.ErrNoUnreleased) {
 			return &problem.Error{Kind: problem.Stopped, Summary: "the changelog has no section for what is to come", Detail: "nothing there can become the section of " + version,
-				Hint: "give it a heading: ## [Unreleased]; or set [changelog] required = \"never\" in tagboat.toml", File: name, Line: 1}
+				Hint: "give it a heading: ## [Unreleased]; or let --notes write the section from pull requests; or set [changelog] required = \"never\" in tagboat.toml", File: name, Line: 1}
 		} else if err != nil {
 			return err
 		}

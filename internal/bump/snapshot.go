@@ -13,6 +13,7 @@ type Request struct {
 	Only      []string // names of crates, with * and ?; empty: all
 	Private   bool     // also the members that are not published
 	Patch     bool     // for a release branch: the changelog may have no section for what is to come
+	Notes     bool     // the changelog gets entries for what was merged, and may have no section for what is to come
 	Exact     bool     // every requirement on a sibling becomes =VERSION
 }
 

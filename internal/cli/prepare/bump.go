@@ -28,7 +28,6 @@ type bumping struct {
 	dryRun    bool
 	commit    bool
 	signOff   bool
-	notes     bool
 	unchecked bool
 	pull      bool
 	base      string
@@ -68,7 +67,7 @@ written. Nothing is committed unless asked for.`,
 	f.BoolVar(&b.dryRun, "dry-run", false, "show what would change; nothing is written")
 	f.BoolVar(&b.commit, "commit", false, "commit the files to the current branch")
 	f.BoolVarP(&b.signOff, "signoff", "s", false, "with --commit: add a Signed-off-by line")
-	f.BoolVar(&b.notes, "notes", false, "add entries to the changelog for the pull requests merged since the version before; asks GitHub")
+	f.BoolVar(&b.Notes, "notes", false, "add entries to the changelog for the pull requests merged since the version before; asks GitHub")
 	f.BoolVar(&b.unchecked, "no-semver-checks", false, "do not ask cargo-semver-checks, where it is installed")
 	a.flags(cmd, &b.target)
 	f.BoolVar(&b.pull, "pr", false, "make a pull request on GitHub of it and leave the tree alone; again: bring it up to date")
@@ -115,7 +114,7 @@ func (a *Edge) work(ctx context.Context, b bumping) (w worked, err error) {
 	if w.plan, err = bump.MakePlan(w.snap); err != nil {
 		return w, err
 	}
-	if b.notes {
+	if b.Notes {
 		if err := a.draft(ctx, b.target, &w); err != nil {
 			return w, err
 		}
