@@ -84,7 +84,7 @@ func judgeLineage(s Snapshot) []Finding {
 		return []Finding{{Rule: "release-branch", Severity: Stop,
 			Summary: fmt.Sprintf("%s is a patch version, but no release branch of %d.%d holds its commit", s.Checkout.Tag.Name, v.Major, v.Minor),
 			Detail:  fmt.Sprintf("commit %s is on none of the branches %s", s.Checkout.Commit, BranchForm(s.Config.Branches.Release).Of(fmt.Sprintf("*%d.%d.*", v.Major, v.Minor))),
-			Hint:    "a patch is committed to the release branch of the version it mends and tagged there"}}
+			Hint:    "a patch is committed to the release branch of the version it mends and tagged there; where patches come from the development branch, write relax = true and a reason into [rules.release-branch] of tagboat.toml"}}
 	}
 	if !patch && !s.Remote.OnDevelopment && !(v.Pre != "" && len(s.Remote.OnRelease) > 0) {
 		return []Finding{{Rule: "development-branch", Severity: Stop,
