@@ -51,25 +51,10 @@ func closure(t *testing.T) (packed, unpacked string, lock []byte) {
 		t.Fatal(err)
 	}
 	_, source := openRegistry(t, registrytwin.Config{Name: "upstream", Upstream: registrytwin.Upstream{Folders: []string{packed}}}, 0)
-	dir := t.TempDir()
-	for name, text := range map[string]string{"Cargo.toml": debian.Consumer, "src/main.rs": "fn main() {}\n", ".cargo/config.toml": replaced(source)} {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cargo(t, dir, "generate-lockfile")
-	if lock, err = os.ReadFile(filepath.Join(dir, "Cargo.lock")); err != nil {
+	if lock, err = debian.Lock(t.Context(), t.TempDir(), source.Index); err != nil {
 		t.Fatal(err)
 	}
 	return packed, unpacked, lock
-}
-
-func replaced(r registry.Registry) string {
-	return fmt.Sprintf("[source.crates-io]\nreplace-with = \"stand-in\"\n[source.stand-in]\nregistry = %q\n", r.Index)
 }
 
 // mirrored moves the lock file's crates to a new registry, and returns how long it took and how many requests it made.

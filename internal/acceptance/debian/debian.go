@@ -18,40 +18,6 @@ import (
 	"strings"
 )
 
-// Consumer is the manifest of a package that uses most of what librust-reqwest-dev needs.
-const Consumer = `[package]
-name = "consumer"
-version = "0.1.0"
-edition = "2021"
-
-[dependencies]
-ahash = "*"
-arbitrary = { version = "*", features = ["derive"] }
-backtrace = "*"
-bindgen = "*"
-clap = { version = "*", features = ["derive", "env", "wrap_help"] }
-const-random = "*"
-crossbeam-channel = "*"
-ctor = "*"
-erased-serde = "*"
-hkdf = "*"
-os_pipe = "*"
-owning_ref = "*"
-petgraph = "*"
-print_bytes = "*"
-quickcheck = "*"
-rayon = "*"
-reqwest = { version = "*", features = ["json", "cookies", "multipart", "blocking", "native-tls", "rustls-tls"] }
-sha2 = "*"
-subtle = "*"
-textwrap = { version = "*", features = ["terminal_size"] }
-tracing = "*"
-uniquote = "*"
-valuable = { version = "*", features = ["derive"] }
-value-bag = "1.0.0-alpha.9"
-yaml-rust = "*"
-`
-
 // Cache returns the folder below the user's cache in which tests keep what takes long to make.
 func Cache() (string, error) {
 	base, err := os.UserCacheDir()

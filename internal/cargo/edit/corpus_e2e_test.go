@@ -326,7 +326,7 @@ func TestLockOfRealCrates(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
 		"Cargo.toml":          "[workspace]\nresolver = \"2\"\nmembers = [\"consumer\", \"helper\"]\n",
-		"consumer/Cargo.toml": debian.Consumer + "helper = { path = \"../helper\", version = \"0.1\" }\n",
+		"consumer/Cargo.toml": debian.Manifest + "helper = { path = \"../helper\", version = \"0.1\" }\n",
 		"consumer/src/lib.rs": "",
 		"helper/Cargo.toml":   "[package]\nname = \"helper\"\nversion = \"0.1.9\"\n\n[dependencies]\nserde = \"1\"\n",
 		"helper/src/lib.rs":   "",
