@@ -54,6 +54,12 @@ func TestGitHubOperations(t *testing.T) {
 
 func TestReference(t *testing.T) {
 	text := Reference()
+	for _, words := range [][]word{actions, registryOperations, githubOperations} {
+		all := slices.Sorted(slices.Values(names(words)))
+		if once := slices.Compact(slices.Clone(all)); len(once) < len(all) {
+			t.Errorf("a word stands twice in %q", all)
+		}
+	}
 	for _, w := range slices.Concat(actions, registryOperations, githubOperations) {
 		if !strings.Contains(text, "| `"+w.name) {
 			t.Errorf("the reference does not mention %s", w.name)
