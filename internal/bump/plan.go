@@ -202,7 +202,11 @@ func along(s Snapshot, moves []Move) []string {
 	if len(also) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s moves along: it inherits the version that %s has", strings.Join(also, ", "), inherits)}
+	words := "moves along: it inherits"
+	if len(also) > 1 {
+		words = "move along: they inherit"
+	}
+	return []string{fmt.Sprintf("%s %s the version that %s has", strings.Join(also, ", "), words, inherits)}
 }
 
 // left says which published crates need one that moves and keep their own version.
@@ -249,7 +253,11 @@ func (p *Plan) turn(s Snapshot, chosen []Crate) error {
 			continue
 		}
 		if t.Empty {
-			p.Warnings = append(p.Warnings, fmt.Sprintf("%s:%d: nothing is written down for %s; --notes drafts entries from pull requests", name, t.Line, version))
+			w := fmt.Sprintf("%s:%d: nothing is written down for %s", name, t.Line, version)
+			if _, asked := s.Drafts[name]; !asked && !s.Request.Patch {
+				w += "; --notes drafts entries from pull requests"
+			}
+			p.Warnings = append(p.Warnings, w)
 		}
 		p.Changelogs[name] = t.Text
 	}

@@ -41,6 +41,7 @@ func TestPlan(t *testing.T) {
 		exclude  []string
 		tags     []string
 		text     string // of CHANGELOG.md
+		drafted  bool   // GitHub was asked for entries, and had none
 		want     string // moves, tags, branch, title, warnings
 		problem  string
 	}{
@@ -59,6 +60,10 @@ func TestPlan(t *testing.T) {
 		"inheritsAlong": {
 			crates: []string{"a 1.0.0 inherits", "b 1.0.0 inherits private"}, request: bump.Request{To: "patch"},
 			want: "a 1.0.0 1.0.1; v1.0.1; bump/v1.0.1; Release v1.0.1; b moves along: it inherits the version that a has",
+		},
+		"severalAlong": {
+			crates: []string{"a 1.0.0 inherits", "b 1.0.0 inherits private", "c 1.0.0 inherits private"}, request: bump.Request{To: "patch"},
+			want: "a 1.0.0 1.0.1; v1.0.1; bump/v1.0.1; Release v1.0.1; b, c move along: they inherit the version that a has",
 		},
 		"perCrate": {
 			crates: []string{"a 1.0.0", "b 1.2.0 a"}, request: bump.Request{To: "minor"}, template: "{crate}-v{version}",
@@ -80,6 +85,14 @@ func TestPlan(t *testing.T) {
 			crates: []string{"a 1.0.0"}, request: bump.Request{To: "1.0.1"}, text: "## [Unreleased]\n### Added\n",
 			want: "a 1.0.0 1.0.1; v1.0.1; bump/v1.0.1; Release v1.0.1; CHANGELOG.md:3: nothing is written down for 1.0.1; --notes drafts entries from pull requests; ## [Unreleased]|## [1.0.1] - 2026-11-26|### Added",
 		},
+		"notesHadNothing": {
+			crates: []string{"a 1.0.0"}, request: bump.Request{To: "1.0.1"}, text: "## [Unreleased]\n### Added\n", drafted: true,
+			want: "a 1.0.0 1.0.1; v1.0.1; bump/v1.0.1; Release v1.0.1; CHANGELOG.md:3: nothing is written down for 1.0.1; ## [Unreleased]|## [1.0.1] - 2026-11-26|### Added",
+		},
+		"nothingWrittenForPatch": { // patch has no --notes: its entries come from what is picked
+			crates: []string{"a 1.0.0"}, request: bump.Request{To: "1.0.1", Patch: true}, text: "## [Unreleased]\n### Added\n",
+			want: "a 1.0.0 1.0.1; v1.0.1; patch/v1.0.1; Release v1.0.1; CHANGELOG.md:3: nothing is written down for 1.0.1; ## [Unreleased]|## [1.0.1] - 2026-11-26|### Added",
+		},
 		"lower":     {crates: []string{"a 1.0.0", "b 0.9.0"}, request: bump.Request{To: "0.9.5"}, problem: "a/Cargo.toml:3: 0.9.5 is lower than the version that a has"},
 		"lowerPre":  {crates: []string{"a 1.0.0"}, request: bump.Request{To: "1.0.0-rc.1"}, problem: "a/Cargo.toml:3: 1.0.0-rc.1 is lower"},
 		"noPre":     {crates: []string{"a 1.0.0"}, request: bump.Request{To: "release"}, problem: "a/Cargo.toml:3: 1.0.0 is no pre-release"},
@@ -95,6 +108,9 @@ func TestPlan(t *testing.T) {
 			}
 			if c.text != "" {
 				s.Changelogs["CHANGELOG.md"] = c.text
+			}
+			if c.drafted {
+				s.Drafts = map[string]string{"CHANGELOG.md": ""}
 			}
 			for _, text := range c.crates {
 				s.Crates = append(s.Crates, crate(text))
