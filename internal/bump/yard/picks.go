@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/bump/offer"
@@ -77,6 +79,44 @@ func Picked(ctx context.Context, work *git.Repo, base string, picks []Pick, who 
 	}
 	head, _, err := work.Head(ctx)
 	return out, head, err
+}
+
+var (
+	pickedFrom = regexp.MustCompile(`\(cherry picked from commit ([0-9a-f]{40,64})\)`)
+	mergeOf    = regexp.MustCompile(`^Merge pull request #([0-9]{1,6}) from `)
+)
+
+// Brought returns as picks what a branch, on which a person solved a conflict, has beyond base.
+func Brought(ctx context.Context, work *git.Repo, base, head string) ([]Pick, error) {
+	log, err := work.Log(ctx, base, head, 1000)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(log)
+	var out []Pick
+	for _, k := range log {
+		if len(k.Parents) != 1 {
+			continue // a merge, which Commits refuses
+		}
+		headline, body, _ := strings.Cut(k.Message, "\n")
+		p := Pick{Commit: k.Hash, Title: headline}
+		if from := pickedFrom.FindStringSubmatch(body); from != nil {
+			p.Commit = from[1]
+		}
+		if m := mergeOf.FindStringSubmatch(headline); m != nil { // GitHub has the pull request's title below
+			if p.Number, err = strconv.Atoi(m[1]); err != nil {
+				return nil, err
+			}
+			if title, _, _ := strings.Cut(strings.TrimSpace(body), "\n"); title != "" {
+				p.Title = title
+			}
+		}
+		if p.Files, err = work.DiffNames(ctx, k.Parents[0], k.Hash); err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // Already says where a commit is in a branch's history, "" where it is not.

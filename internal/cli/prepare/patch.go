@@ -130,13 +130,17 @@ func (a *Edge) patch(ctx context.Context, p patching) error {
 	if err != nil {
 		return err
 	}
+	before, err := yard.Brought(ctx, work, base.commit, start)
+	if err != nil {
+		return err
+	}
 	done, head, err := yard.Picked(ctx, work, base.commit, picks, picker)
 	if c := (*yard.ConflictError)(nil); errors.As(err, &c) {
 		return leave(ctx, repo, work, p, c)
 	} else if err != nil {
 		return err
 	}
-	out, err := a.patched(ctx, p, patched{repo: repo, work: work, client: client, base: base, picks: done, head: head, date: time.Now(), scratch: scratch})
+	out, err := a.patched(ctx, p, patched{repo: repo, work: work, client: client, base: base, picks: append(before, done...), head: head, date: time.Now(), scratch: scratch})
 	if err != nil {
 		return err
 	}
