@@ -1,6 +1,8 @@
 package pick_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,14 @@ import (
 
 func TestCherryPick(t *testing.T) {
 	ctx := t.Context()
+	// What the user's configuration lets a repository's attributes start would write a file.
+	home := t.TempDir()
+	trap := "touch " + filepath.Join(home, "trapped")
+	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte("[filter \"evil\"]\n\tsmudge = "+trap+"\n\tclean = "+trap+"\n[merge \"evil\"]\n\tdriver = "+trap+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CONFIG_HOME", home)
 	repo, err := git.Init(ctx, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +65,9 @@ func TestCherryPick(t *testing.T) {
 	bad, err := pick.Cherry(ctx, w, clash, who)
 	if err != nil || !slices.Equal(bad.Conflicts, []string{"b"}) {
 		t.Errorf("%+v, %v", bad, err)
+	}
+	if _, err := os.Stat(filepath.Join(home, "trapped")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a filter or a merge driver ran: %v", err)
 	}
 	if head, _, err := w.Head(ctx); err != nil || head != got.Commit {
 		t.Errorf("HEAD is %s, %v", head, err)
