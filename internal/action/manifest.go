@@ -85,11 +85,9 @@ func Reference() string {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", p.name, p.doc)
 	}
 	b.WriteString("\n## Secrets\n\n" +
-		"Registry tokens come in `env:`, under the names that cargo has for them: `CARGO_REGISTRY_TOKEN` for crates.io,\n" +
-		"`CARGO_REGISTRIES_NAME_TOKEN` for registry NAME; `token_env` in [tagboat.toml](configuration.md) names any other variable,\n" +
-		"and `PAT` is enough for the only Azure DevOps feed. Store the token alone: its form is Tagboat's business, see\n" +
-		"[registries](registries.md). Every variable that is named like a secret, or in `token_env`, is masked in the log, in plain, as JSON and as base64, and is taken\n" +
-		"out of the environment before anything else happens: no program that Tagboat starts can see it. A job with\n" +
+		"Registry tokens come in `env:`; [registries](registries.md#tokens) says in which variable. Every variable that is named like\n" +
+		"a secret, or in `token_env`, is masked in the log, in plain, as JSON and as base64, and is taken out of the environment\n" +
+		"before anything else happens: no program that Tagboat starts can see it. For crates.io and Azure DevOps a job with\n" +
 		"`id-token: write` needs no stored token: see [trusted-publishing.md](trusted-publishing.md).\n\n" +
 		"## Toolchain and images\n\n" +
 		"The image has git, a C toolchain and Rust 1.95.0 through rustup. Where a workspace's `rust-toolchain.toml` pins another\n" +

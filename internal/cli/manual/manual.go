@@ -45,9 +45,7 @@ var documents = map[string]string{
 // variables are the environment variables that are read besides those of registries.
 var variables = [][2]string{
 	{"GITHUB_TOKEN, GH_TOKEN", "The token for GitHub; the first that is set."},
-	{"CARGO_REGISTRY_TOKEN", "The token for crates.io."},
-	{"CARGO_REGISTRIES_NAME_TOKEN", "The token for registry NAME, in capitals and with `_` for `-`; `token_env` in tagboat.toml names another variable."},
-	{"PAT", "The token for the only Azure DevOps feed, where the variable above is not set."},
+	{"CARGO_REGISTRY_TOKEN, CARGO_REGISTRIES_NAME_TOKEN, PAT", "The tokens for crates.io, for registry NAME, for the only Azure DevOps feed; `token_env` in tagboat.toml names others. See [registries.md](registries.md#tokens)."},
 	{"CARGO_REGISTRIES_NAME_INDEX", "Pins the index of registry NAME: its token goes nowhere else, whatever a commit says."},
 	{"HTTPS_PROXY, HTTP_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR", "Proxies, and certificates of a company's own authority. See [registries.md](registries.md)."},
 	{"ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN", "Where a job with `id-token: write` proves what it is; GitHub sets them. See [trusted-publishing.md](trusted-publishing.md)."},
