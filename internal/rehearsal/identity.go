@@ -157,7 +157,7 @@ func (s *Stage) keys() []release.BillKey {
 		}
 	}
 	if s.identity != nil {
-		out = append(out, release.BillKey{Name: "TAGBOAT_BILL_KEY", Value: secret.New(strings.Repeat("rehearsal", 4))})
+		out = append(out, release.BillKey{Name: release.UserKey, Value: secret.New(strings.Repeat("rehearsal", 4))})
 	}
 	return out
 }

@@ -72,6 +72,7 @@ func TestBillAuthentic(t *testing.T) {
 		{"a rotated key", []release.BillKey{old}, []release.BillKey{fresh}, false, "crates-io is wrong"},
 		{"a rotated key, another is the same", []release.BillKey{old, feed}, []release.BillKey{fresh, feed}, true, "feed is right"},
 		{"a key that lasts", []release.BillKey{user, old}, []release.BillKey{user, fresh}, true, "TAGBOAT_BILL_KEY is right"},
+		{"the token of a registry that the bill does not publish to", []release.BillKey{key("mirror", "t")}, []release.BillKey{key("mirror", "t")}, false, "carries no MAC"},
 		{"the same secret under another name", []release.BillKey{old}, []release.BillKey{key("feed", "old-token")}, false, "no credential of this run"},
 		{"no key at all", []release.BillKey{old}, nil, false, "no credential of this run"},
 		{"an absent key", []release.BillKey{old}, []release.BillKey{{Name: "crates-io"}}, false, "no credential of this run"},

@@ -19,10 +19,6 @@ import (
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
-// BillKeyVariable holds a secret of the user's choice that makes bills of lading authentic, for runs whose registry
-// tokens are minted anew each time.
-const BillKeyVariable = "TAGBOAT_BILL_KEY"
-
 // Held is what the environment holds for registries.
 type Held struct {
 	Variables map[string]string // registry -> the variable that its token is in
@@ -72,8 +68,8 @@ func (h Held) Sources() []render.TokenSource {
 // BillKeys are the credentials that make a bill authentic: every registry token of this run, and the user's own key.
 func (h Held) BillKeys() []release.BillKey {
 	var out []release.BillKey
-	if v := h.env[BillKeyVariable]; v != "" {
-		out = append(out, release.BillKey{Name: BillKeyVariable, Value: secret.New(v)})
+	if v := h.env[release.UserKey]; v != "" {
+		out = append(out, release.BillKey{Name: release.UserKey, Value: secret.New(v)})
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.Registries())) {
 		// Innermost: a scheme or a line break that somebody takes away between two runs makes no other key.

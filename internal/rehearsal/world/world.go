@@ -233,7 +233,7 @@ func (t *World) Token(run int, registry string) string {
 func (t *World) Keys(run int) []release.BillKey {
 	var out []release.BillKey
 	if t.Scene.UserKey {
-		out = append(out, release.BillKey{Name: "TAGBOAT_BILL_KEY", Value: secret.New(UserKey)})
+		out = append(out, release.BillKey{Name: release.UserKey, Value: secret.New(UserKey)})
 	}
 	for _, r := range t.Scene.Registries() {
 		out = append(out, release.BillKey{Name: r, Value: secret.New(t.Token(run, r))})

@@ -333,7 +333,8 @@ func TestLedger(t *testing.T) {
 					upload(t, hub, r, name, content)
 				}
 				if test.files == nil {
-					b := release.Bill{Schema: release.BillSchema, Repository: "o/r", Tag: w.Tag(), Commit: w.Commit}
+					b := release.Bill{Schema: release.BillSchema, Repository: "o/r", Tag: w.Tag(), Commit: w.Commit,
+						Crates: []release.BillCrate{{Name: "core", Version: "1.0.0", SHA256: reltest.Sum([]byte("core")), Size: 4, Asset: "core-1.0.0.crate", Registries: []release.BillRegistry{{Name: "crates-io"}}}}}
 					if test.change != nil {
 						test.change(&b)
 					}
@@ -345,6 +346,7 @@ func TestLedger(t *testing.T) {
 						t.Fatal(err)
 					}
 					upload(t, hub, r, release.BillName, string(text))
+					upload(t, hub, r, "core-1.0.0.crate", "core")
 				}
 				l := seen(t, w, release.Request{}).Remote.Ledger
 				if (l.Bill != nil) != test.bill || l.Authentic != test.authentic || len(l.Missing) != test.missing || !strings.Contains(l.Reason, test.reason) {

@@ -102,8 +102,7 @@ func New(t testing.TB, o Options) *World {
 	if o.Version == "" {
 		o.Version = "1.0.0"
 	}
-	w := &World{t: t, options: o, network: map[string]*listener{}, store: gitstore.NewMemory(), Registries: map[string]*registrytwin.Twin{},
-		Keys: []release.BillKey{{Name: registry.CratesIO, Value: secret.New(FeedToken)}}, WorkingDir: t.TempDir()}
+	w := &World{t: t, options: o, network: map[string]*listener{}, store: gitstore.NewMemory(), Registries: map[string]*registrytwin.Twin{}, WorkingDir: t.TempDir()}
 	w.Masker = &secret.Masker{}
 	w.faults(o.Faults)
 	w.startGitHub()
@@ -115,6 +114,7 @@ func New(t testing.TB, o Options) *World {
 		for _, name := range c.Registries {
 			if w.Registries[name] == nil {
 				w.startRegistry(name)
+				w.Keys = append(w.Keys, release.BillKey{Name: name, Value: secret.New(FeedToken)})
 			}
 		}
 	}
