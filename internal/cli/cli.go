@@ -120,7 +120,7 @@ Start with a rehearsal: the whole release of your own repository, with nothing o
 Then let it look at the real world without writing anything:
 
   GITHUB_TOKEN=... tagboat plan --tag v0.4.0`,
-		SilenceErrors: true, SilenceUsage: true, Version: version(), PersistentPreRunE: manual.Named,
+		SilenceErrors: true, SilenceUsage: true, Version: version(), PersistentPreRunE: manual.Values,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 	}
 	flags := root.PersistentFlags()
@@ -131,6 +131,7 @@ Then let it look at the real world without writing anything:
 	root.AddCommand(a.rehearseCommand(), a.planCommand(), a.checkCommand(), a.packageCommand(), a.releaseCommand(), a.verifyCommand(), a.rollingCommand(), a.reconcileCommand(), a.redistCommand(), a.tokenCommand(), a.configCommand())
 	root.AddCommand(access.Commands(a.desk, &a.code)...)
 	root.AddCommand(a.prepare().Commands()...)
+	manual.Complete(root)
 	return root
 }
 

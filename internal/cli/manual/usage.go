@@ -3,9 +3,12 @@ package manual
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tagboat/tagboat/internal/problem"
 )
@@ -27,15 +30,72 @@ func Explain(cmd *cobra.Command, err error) error {
 	return p
 }
 
-// Named refuses a flag that names a tag, a branch or a commit and is empty: where it came from a variable that is not set,
-// the command would do something else than was meant.
-func Named(cmd *cobra.Command, _ []string) error {
+// Values refuses flags that mean nothing as they are given. One that names a tag, a branch or a commit and is empty came
+// from a variable that is not set, and the command would do something else than was meant; a number or a duration below
+// zero, or of zero where nothing would happen, is a slip.
+func Values(cmd *cobra.Command, _ []string) error {
 	for _, name := range []string{"tag", "branch", "commit"} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.Type() == "string" && f.Value.String() == "" {
 			return &problem.Error{Kind: problem.Usage, Summary: "--" + name + " is empty", Hint: "is a variable not set? Name the " + name + ", or leave the flag out"}
 		}
 	}
-	return nil
+	var wrong error
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		kind, value := f.Value.Type(), f.Value.String()
+		if wrong != nil || kind != "int" && kind != "duration" {
+			return
+		}
+		least := "0 or more"
+		if slices.Contains([]string{"storm", "parallel", "since"}, f.Name) {
+			least = "more than 0"
+		}
+		if zero := value == "0" || value == "0s"; strings.HasPrefix(value, "-") || zero && least == "more than 0" {
+			wrong = &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("--%s cannot be %s", f.Name, value), Hint: "it is " + least}
+		}
+	})
+	return wrong
+}
+
+// Complete gives the commands that the command line library adds, help and completion, an answer to names that there are
+// not: without it they print help and succeed.
+func Complete(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err == nil && len(rest) == 0 {
+					return nil
+				}
+				return noCommand(found, args[len(args)-max(1, len(rest)):])
+			}
+		case "completion":
+			c.Args = cobra.ArbitraryArgs
+			c.RunE = func(c *cobra.Command, args []string) error {
+				if len(args) > 0 {
+					return noCommand(c, args)
+				}
+				return c.Help()
+			}
+		}
+	}
+}
+
+// noCommand says what there is below a command that lacks the one of that name.
+func noCommand(c *cobra.Command, names []string) error {
+	var known []string
+	for _, below := range c.Commands() {
+		if below.IsAvailableCommand() {
+			known = append(known, below.Name())
+		}
+	}
+	p := &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("%s has no command %q", c.CommandPath(), names[0]), Hint: "it has " + strings.Join(known, ", ")}
+	if len(known) == 0 {
+		p.Hint = c.CommandPath() + " --help explains it"
+	}
+	return p
 }
 
 // isUsage recognises a wrong command line: cobra has no type for it.
