@@ -116,6 +116,9 @@ func (a *app) rehearse(ctx context.Context, path string, f rehearsalFlags) error
 	for _, unfired := range set.Unfired() {
 		a.say("this fault never happened: %s", unfired)
 	}
+	if !f.keep {
+		last.URL, last.RunURL = "", "" // nobody is there any more
+	}
 	if err := a.report(last, nil, f.summary); err != nil {
 		return err
 	}
@@ -152,22 +155,28 @@ func repositoryAt(ctx context.Context, path, dir string) (string, error) {
 
 // after says where to look, and keeps the world running where that was asked for.
 func (a *app) after(ctx context.Context, stage *rehearsal.Stage, r *release.Report, keep bool) error {
-	if r.Outcome != release.Released || len(r.Crates) == 0 {
-		return nil
-	}
-	if !keep {
-		fmt.Fprintln(a.streams.Err)
-		a.say("All of this was embedded and is gone now. --keep leaves it running, so that you can build against what was published.")
-		return nil
+	began := slices.ContainsFunc(r.Steps, func(s release.ReportStep) bool { return s.Attempts > 0 })
+	if !began || len(r.Crates) == 0 {
+		return nil // a rule stopped it, and there is nothing to see
 	}
 	fmt.Fprintln(a.streams.Err)
+	if !keep {
+		purpose := "build against what was published"
+		if r.Outcome != release.Released {
+			purpose = "look at what there is"
+		}
+		a.say("All of this was embedded and is gone now. --keep leaves it running, so that you can %s.", purpose)
+		return nil
+	}
 	a.say("The embedded world runs until you press Ctrl-C.\n  GitHub      %s\n  repository  git clone %s/%s/%s.git", stage.URL, stage.URL, stage.Owner, stage.Name)
 	for _, name := range slices.Sorted(maps.Keys(stage.Feeds)) {
 		a.say("  registry    %s  sparse+%s", name, stage.Feeds[name].URL)
 	}
-	crate := r.Crates[len(r.Crates)-1]
-	feed := stage.Feeds[crate.Registries[0]]
-	a.say("In any other folder with a Cargo.toml:\n  %s", feed.Consume(crate.Name, crate.Version))
+	if r.Outcome == release.Released {
+		crate := r.Crates[len(r.Crates)-1]
+		feed := stage.Feeds[crate.Registries[0]]
+		a.say("In any other folder with a Cargo.toml:\n  %s", feed.Consume(crate.Name, crate.Version))
+	}
 	<-ctx.Done()
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return err
