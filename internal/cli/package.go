@@ -13,6 +13,7 @@ import (
 	"github.com/tagboat/tagboat/internal/converge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/problem/disk"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/handover"
 	"github.com/tagboat/tagboat/internal/release/observe"
@@ -63,7 +64,7 @@ func (a *app) pack(ctx context.Context, t target, out string) error {
 	if err != nil {
 		return notRepository(err, a.dir)
 	}
-	scratch, err := a.scratch()
+	scratch, err := disk.Scratch(a.env["RUNNER_TEMP"])
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/problem/disk"
 	"github.com/tagboat/tagboat/internal/rehearsal"
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
 	"github.com/tagboat/tagboat/internal/rehearsal/sample"
@@ -78,9 +78,9 @@ func (a *app) rehearse(ctx context.Context, path string, f rehearsalFlags) error
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "tagboat-rehearsal-")
+	dir, err := disk.Scratch(a.env["RUNNER_TEMP"])
 	if err != nil {
-		return &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the rehearsal", Err: err}
+		return err
 	}
 	defer os.RemoveAll(dir)
 	if path, err = repositoryAt(ctx, path, dir); err != nil {

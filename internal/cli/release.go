@@ -18,6 +18,7 @@ import (
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/problem/disk"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/registry/gate"
 	"github.com/tagboat/tagboat/internal/registry/kind"
@@ -95,24 +96,11 @@ func (a *app) toolchains(dir string) string {
 		}
 		dir = filepath.Join(tools, "tagboat")
 	}
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return dir
-	}
-	return abs
+	return absolute(dir)
 }
 
 // sayOn says a sentence of unknown origin.
 func (a *app) sayOn(sentence string) { a.say("%s", sentence) }
-
-// scratch makes a folder for a run.
-func (a *app) scratch() (string, error) {
-	dir, err := os.MkdirTemp(a.env["RUNNER_TEMP"], "tagboat-")
-	if err != nil {
-		return "", &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
-	}
-	return dir, nil
-}
 
 func notCommit(name string) error {
 	return &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("--commit %q is no commit", name), Hint: "give all 40 hexadecimal digits"}
@@ -127,7 +115,7 @@ func (a *app) world(ctx context.Context, t target) (w observe.World, end func(),
 	if err != nil {
 		return w, nil, notRepository(err, a.dir)
 	}
-	scratch, err := a.scratch()
+	scratch, err := disk.Scratch(a.env["RUNNER_TEMP"])
 	if err != nil {
 		return w, nil, err
 	}
@@ -189,7 +177,7 @@ func (a *app) handedWorld(ctx context.Context, t target) (w observe.World, end f
 	if err != nil {
 		return w, nil, err
 	}
-	scratch, err := a.scratch()
+	scratch, err := disk.Scratch(a.env["RUNNER_TEMP"])
 	if err != nil {
 		return w, nil, err
 	}
@@ -296,8 +284,7 @@ func notRepository(err error, dir string) error {
 	if !errors.Is(err, git.ErrNotRepository) {
 		return err
 	}
-	abs, _ := filepath.Abs(dir)
-	return &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("%s is not the top of a git repository", abs), Err: nil, Hint: "git rev-parse --show-toplevel says where the top is: go there, or name it with -C"}
+	return &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("%s is not the top of a git repository", absolute(dir)), Hint: "git rev-parse --show-toplevel says where the top is: go there, or name it with -C"}
 }
 
 func (a *app) releaseCommand() *cobra.Command {
@@ -373,7 +360,7 @@ func (a *app) plan(ctx context.Context, t target, save, from string) error {
 			return fmt.Errorf("encode snapshot: %w", err)
 		}
 		if err := os.WriteFile(save, append(text, '\n'), 0o644); err != nil {
-			return &problem.Error{Kind: problem.Failed, Summary: "cannot keep the snapshot", Err: err}
+			return &problem.Error{Kind: problem.Failed, Summary: "cannot keep the snapshot", Err: err, Hint: "is the disk full, or the folder not writable?"}
 		}
 	}
 	r := release.NewReport("plan", s, release.MakePlan(s))
@@ -444,9 +431,9 @@ func (a *app) check(ctx context.Context, t target) error {
 	if err != nil {
 		return notRepository(err, a.dir)
 	}
-	scratch, err := os.MkdirTemp("", "tagboat-")
+	scratch, err := disk.Scratch(a.env["RUNNER_TEMP"])
 	if err != nil {
-		return &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err}
+		return err
 	}
 	defer os.RemoveAll(scratch)
 	src := &source.Repository{Repo: repo, Scratch: scratch, ReadOnly: true, Toolchains: a.toolchains(t.toolchains), Say: a.sayOn}

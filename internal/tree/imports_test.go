@@ -17,7 +17,7 @@ type room struct {
 	why      string
 }
 
-var leaves = []string{"internal/problem", "internal/secret", "internal/semver", "internal/changelog", "internal/config"}
+var leaves = []string{"internal/problem/...", "internal/secret", "internal/semver", "internal/changelog", "internal/config"}
 
 var adapters = []string{"internal/cargo/...", "internal/registry/...", "internal/forge/...", "internal/git/...", "internal/credential"}
 
@@ -28,7 +28,7 @@ var rooms = []room{
 	{"internal/action", join(leaves, []string{"internal/cli", "internal/release", "internal/render/...", "internal/forge", "internal/notice"}), "a step chooses a command line and tells what its report says"},
 	{"internal/cli/depot", join(leaves, adapters, []string{"internal/release/...", "internal/redist/...", "internal/notice", "internal/render/...", "internal/converge"}), "what people ask of tagboat redist"},
 	{"internal/cli/prepare", join(leaves, adapters, []string{"internal/bump/...", "internal/notice", "internal/release/...", "internal/render/...", "internal/converge"}), "a part of the command line, about what comes before a tag"},
-	{"internal/cli/manual", []string{"internal/cli/access", "internal/credential", "internal/problem", "internal/release", "internal/release/handover"}, "the reference is made from the commands, by names that documents have"},
+	{"internal/cli/manual", []string{"internal/cli/access", "internal/credential", "internal/problem/...", "internal/release", "internal/release/handover"}, "the reference is made from the commands, by names that documents have"},
 	{"internal/cli/keys", []string{"internal/cargo/manifest", "internal/config", "internal/git", "internal/registry/kind", "internal/release", "internal/release/observe", "internal/render", "internal/secret"}, "what is in the environment is found without asking anybody"},
 	{"internal/cli/screen", []string{"internal/release", "internal/render/...", "internal/converge"}, "what is drawn was decided elsewhere"},
 	{"internal/cli", join(leaves, adapters, []string{"internal/cli/...", "internal/release/...", "internal/rehearsal/...", "internal/render/...", "internal/converge", "internal/care", "internal/redist/..."}), "an edge wires; no other edge is below it"},
@@ -70,6 +70,7 @@ var rooms = []room{
 	{"internal/rehearsal/...", []string{"internal/rehearsal/...", "internal/registry/cratefile", "internal/problem", "internal/secret", "internal/semver"}, "a twin shares no code with the client that is tried on it, but the reading of .crate files"},
 	{"internal/config/...", []string{"internal/config/...", "internal/problem"}, "a leaf"},
 	{"internal/problem", nil, "a leaf"},
+	{"internal/problem/disk", []string{"internal/problem"}, "a leaf"},
 	{"internal/secret", nil, "a leaf"},
 	{"internal/semver", nil, "a leaf"},
 	{"internal/changelog", nil, "a leaf"},

@@ -21,6 +21,7 @@ import (
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/notice"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/problem/disk"
 	"github.com/tagboat/tagboat/internal/redist"
 	"github.com/tagboat/tagboat/internal/redist/deny"
 	"github.com/tagboat/tagboat/internal/redist/mirror"
@@ -162,9 +163,9 @@ func (f Flags) jobs(cfg config.Config, names []string) ([]config.Redist, error) 
 
 // fromRegistry does one piece of work; the report is nil where there was no world to work on.
 func (d *Depot) fromRegistry(ctx context.Context, job config.Redist, f Flags) (*redist.Report, error) {
-	scratch, err := os.MkdirTemp(d.Env["RUNNER_TEMP"], "tagboat-")
+	scratch, err := disk.Scratch(d.Env["RUNNER_TEMP"])
 	if err != nil {
-		return nil, &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
+		return nil, err
 	}
 	defer os.RemoveAll(scratch)
 	w := mirror.World{Scratch: scratch, Rules: d.Config.ThirdParty, MaxWait: d.Config.Pace.MaxWait.Std(), TokenVariable: d.TokenFrom(job.Registry)}
@@ -267,9 +268,9 @@ func (d *Depot) client(name string, change func(*registry.Registry)) (*registry.
 // fromGit does one piece of work that comes from a git repository; the report is nil where there was no world to work
 // on.
 func (d *Depot) fromGit(ctx context.Context, job config.Redist, f Flags) (*redist.Report, error) {
-	scratch, err := os.MkdirTemp(d.Env["RUNNER_TEMP"], "tagboat-")
+	scratch, err := disk.Scratch(d.Env["RUNNER_TEMP"])
 	if err != nil {
-		return nil, &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
+		return nil, err
 	}
 	defer os.RemoveAll(scratch)
 	client, err := d.client(job.Registry, nil)

@@ -9,6 +9,7 @@ import (
 	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/problem/disk"
 	"github.com/tagboat/tagboat/internal/redist/repack"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/registry/cratefile"
@@ -41,9 +42,9 @@ func isLedger(cfg config.Config, tag string) bool {
 
 // verify proves a redistribution by its bill of lading: the bill, the assets, the registries, upstream's commit.
 func (d *Depot) verify(ctx context.Context, tag string) (release.Snapshot, []prove.Proof, error) {
-	scratch, err := os.MkdirTemp(d.Env["RUNNER_TEMP"], "tagboat-")
+	scratch, err := disk.Scratch(d.Env["RUNNER_TEMP"])
 	if err != nil {
-		return release.Snapshot{}, nil, &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
+		return release.Snapshot{}, nil, err
 	}
 	defer os.RemoveAll(scratch)
 	// Whoever may write releases may write a bill: where a registry is says the configuration alone, or a token would go

@@ -11,11 +11,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/problem/disk"
 )
 
 // Explain makes a problem of an error that ended cmd that no person should read as it is: what cobra says of a wrong command
-// line, with how cmd is called, and whatever an interruption made fail. Any other error stays.
+// line, with how cmd is called, a full disk, and whatever an interruption made fail. Any other error stays.
 func Explain(cmd *cobra.Command, err error) error {
+	err = disk.Explain(err)
 	known, ctx := len(problem.All(err)) > 0, cmd.Context()
 	switch {
 	case ctx != nil && ctx.Err() != nil && (!known || errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))):

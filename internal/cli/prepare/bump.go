@@ -16,6 +16,7 @@ import (
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/problem/disk"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/render/bumped"
@@ -98,7 +99,7 @@ func (a *Edge) work(ctx context.Context, b bumping) (w worked, err error) {
 	if err != nil {
 		return w, err
 	}
-	scratch, err := a.scratch()
+	scratch, err := disk.Scratch(a.Env["RUNNER_TEMP"])
 	if err != nil {
 		return w, err
 	}

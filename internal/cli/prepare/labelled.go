@@ -17,6 +17,7 @@ import (
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/git/pick"
 	"github.com/tagboat/tagboat/internal/notice"
+	"github.com/tagboat/tagboat/internal/problem/disk"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/render/bumped"
@@ -114,7 +115,7 @@ type backport struct {
 
 // line does what is wanted of one line, and reports: what goes wrong with one line is no reason to leave the others.
 func (a *Edge) line(ctx context.Context, p patching, b backport) (release.Report, string) {
-	scratch, err := a.scratch()
+	scratch, err := disk.Scratch(a.Env["RUNNER_TEMP"])
 	var o offered
 	var conflicts []*yard.ConflictError
 	if err == nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/git/pick"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/problem/disk"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/render/bumped"
 )
@@ -115,7 +116,7 @@ func (a *Edge) patch(ctx context.Context, p patching) error {
 	if err != nil {
 		return err
 	}
-	scratch, err := a.scratch()
+	scratch, err := disk.Scratch(a.Env["RUNNER_TEMP"])
 	if err != nil {
 		return err
 	}
@@ -149,15 +150,6 @@ func (a *Edge) patch(ctx context.Context, p patching) error {
 
 // picker is who picks: GitHub makes the commits again as its own.
 var picker = git.Identity{Name: "Tagboat", Email: "tagboat@users.noreply.github.com"}
-
-// scratch makes a folder for what is worked out.
-func (a *Edge) scratch() (string, error) {
-	dir, err := os.MkdirTemp(a.Env["RUNNER_TEMP"], "tagboat-")
-	if err != nil {
-		return "", &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
-	}
-	return dir, nil
-}
 
 // releaseBranch finds the branch that the next patch starts from. Its commit must be here.
 func (a *Edge) releaseBranch(ctx context.Context, repo *git.Repo, client *forge.Client, tag string) (branchAt, error) {

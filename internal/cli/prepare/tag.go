@@ -13,6 +13,7 @@ import (
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/problem/disk"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/release/source"
@@ -143,9 +144,9 @@ func (a *Edge) checkout(ctx context.Context, repo *git.Repo, req release.Request
 
 func (a *Edge) inspected(ctx context.Context, repo *git.Repo, req release.Request) (release.Snapshot, error) {
 	s := release.Snapshot{Schema: release.SnapshotSchema, TakenAt: time.Now().UTC().Truncate(time.Second), Request: req}
-	scratch, err := os.MkdirTemp(a.Env["RUNNER_TEMP"], "tagboat-")
+	scratch, err := disk.Scratch(a.Env["RUNNER_TEMP"])
 	if err != nil {
-		return s, &problem.Error{Kind: problem.Failed, Summary: "cannot make a folder for the run", Err: err, Hint: "is the disk full, or RUNNER_TEMP (TMPDIR) not writable?"}
+		return s, err
 	}
 	defer os.RemoveAll(scratch)
 	src := &source.Repository{Repo: repo, Scratch: scratch, ReadOnly: true}

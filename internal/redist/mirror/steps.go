@@ -11,6 +11,7 @@ import (
 
 	"github.com/tagboat/tagboat/internal/converge"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/problem/disk"
 	"github.com/tagboat/tagboat/internal/redist"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/release"
@@ -56,6 +57,11 @@ func Move(ctx context.Context, w World, req Request, o Options) (*redist.Report,
 		Lanes: map[string]converge.Lane{release.RegistryLane(s.Source.Name): {Limit: parallel}, release.RegistryLane(s.Target.Name): {Limit: parallel}}}
 	if o.Between != nil {
 		run.Do = between(x.do, o.Between)
+	}
+	do := run.Do
+	run.Do = func(ctx context.Context, step converge.Step) (converge.Outcome, error) {
+		out, err := do(ctx, step)
+		return out, disk.Explain(err)
 	}
 	res := run.Run(ctx, p.Plan)
 	r.Finish(s, res, x.said)

@@ -6,11 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"github.com/tagboat/tagboat/internal/converge"
-	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/problem/disk"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/observe"
 )
@@ -71,20 +70,11 @@ func Run(ctx context.Context, w observe.World, s release.Snapshot, o Options) (*
 	do := run.Do
 	run.Do = func(ctx context.Context, step converge.Step) (converge.Outcome, error) {
 		out, err := do(ctx, step)
-		return out, explainDisk(err)
+		return out, disk.Explain(err)
 	}
 	res := run.Run(ctx, p.Plan)
 	finish(&r, res, x, p.Half)
 	return &r, res.Err()
-}
-
-// explainDisk says what to do about a full disk, wherever a step met it.
-func explainDisk(err error) error {
-	if len(problem.All(err)) > 0 || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
-		return err
-	}
-	return &problem.Error{Kind: problem.Failed, Summary: "the disk is full", Detail: err.Error(), Err: err,
-		Hint: "free disk space, or point RUNNER_TEMP or TMPDIR at a larger file system, and run again"}
 }
 
 // parallel is how many questions are asked at the same time. It bounds no steps: those that write have lanes, and one
