@@ -141,7 +141,7 @@ func (f Flags) jobs(cfg config.Config, names []string) ([]config.Redist, error) 
 		return nil, usage("which crates, from where, to where?", "give --from, --to, and --lock or --crate")
 	case byFlags:
 		return []config.Redist{{Source: f.From, Registry: f.To, Locks: f.Locks, Crates: f.Crates}}, nil
-	case len(cfg.Redist) == 0:
+	case len(cfg.Redist) == 0 && len(names) == 0:
 		return nil, usage("there is nothing to redistribute", "give --from, --to and --lock, or describe it as [[redist]] in "+config.File)
 	case len(names) == 0:
 		return cfg.Redist, nil
@@ -150,15 +150,27 @@ func (f Flags) jobs(cfg config.Config, names []string) ([]config.Redist, error) 
 	for _, name := range names {
 		i := slices.IndexFunc(cfg.Redist, func(r config.Redist) bool { return r.Name == name })
 		if i < 0 {
-			var known []string
-			for _, r := range cfg.Redist {
-				known = append(known, r.Name)
-			}
-			return nil, usage(fmt.Sprintf("no [[redist]] is called %s", name), "known: "+strings.Join(known, ", "))
+			return nil, unnamed(cfg, name)
 		}
 		out = append(out, cfg.Redist[i])
 	}
 	return out, nil
+}
+
+// unnamed says which [[redist]] there are, or how one is written.
+func unnamed(cfg config.Config, name string) error {
+	p := &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("no [[redist]] of %s is called %q", config.File, name)}
+	var known []string
+	for _, r := range cfg.Redist {
+		known = append(known, r.Name)
+	}
+	if len(known) > 0 {
+		p.Hint = "there are: " + strings.Join(known, ", ")
+		return p
+	}
+	p.Detail = fmt.Sprintf("there is none; one looks like this:\n[[redist]]\nname = %q\nsource = \"crates-io\"\nregistry = \"my-feed\"\nlocks = [\"Cargo.lock\"]", name)
+	p.Hint = "write one with the registry's name in [registries], or say by --from, --to and --lock or --crate what to move"
+	return p
 }
 
 // fromRegistry does one piece of work; the report is nil where there was no world to work on.
