@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/forge"
-	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/observe"
 )
@@ -21,7 +20,7 @@ func Ledger(ctx context.Context, w observe.World, tag string) (release.Snapshot,
 		return s, nil, err
 	}
 	if len(all) == 0 {
-		return s, nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("%s has no release %s", s.Repository, tag), Hint: "tagboat redist makes it; its report names the tag"}
+		return s, nil, absent(ctx, w, tag, "tagboat redist makes it; its report names the tag")
 	}
 	observe.Order(all)
 	rel := all[0]

@@ -58,6 +58,9 @@ func Release(ctx context.Context, w observe.World, req release.Request, rebuild 
 		return s, nil, err
 	}
 	l := s.Remote.Ledger
+	if l.Bill == nil && len(s.Remote.Releases) == 0 {
+		return s, nil, absent(ctx, w, req.Tag, "tagboat plan --tag "+req.Tag+" says what a release of it would do")
+	}
 	if l.Bill == nil {
 		return s, []Proof{{Name: "bill of lading", State: "missing", Detail: l.Reason}}, nil
 	}
@@ -75,6 +78,22 @@ func Release(ctx context.Context, w observe.World, req release.Request, rebuild 
 		}
 	}
 	return s, v.proofs, nil
+}
+
+// absent says that a tag has no release, and which ones there are.
+func absent(ctx context.Context, w observe.World, tag, hint string) error {
+	var there []string
+	for rel, err := range w.Forge.Releases(ctx) {
+		if err != nil || len(there) == 5 {
+			break
+		}
+		there = append(there, rel.Tag)
+	}
+	p := &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("%s has no release %s", w.Forge.Slug(), tag), Detail: "there is no release at all", Hint: hint}
+	if len(there) > 0 {
+		p.Detail = "the newest are " + strings.Join(there, ", ")
+	}
+	return p
 }
 
 type verifier struct {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,7 @@ import (
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/release/observe"
+	"github.com/tagboat/tagboat/internal/semver"
 )
 
 // Repository is a Source over a local git repository and the real cargo in a build zone. Close removes what it made.
@@ -217,19 +219,38 @@ func (r *Repository) tag(ctx context.Context, cfg config.Config, req release.Req
 		return tag, err
 	}
 	if errors.Is(err, git.ErrNotFound) {
-		return release.Tag{}, r.noTag(ctx, name)
+		return release.Tag{}, r.noTag(ctx, form, name)
 	}
 	tag.Commit, tag.Annotated = there.Commit, there.Annotated
 	return tag, err
 }
 
-func (r *Repository) noTag(ctx context.Context, name string) error {
+func (r *Repository) noTag(ctx context.Context, form release.TagForm, name string) error {
 	p := &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("there is no tag %s in %s", name, r.Repo.Dir), Hint: fmt.Sprintf("git fetch origin tag %s, or make it: git tag -a %s", name, name)}
 	if shallow, err := r.Repo.Shallow(ctx); err == nil && shallow {
 		p.Detail = "the clone is shallow, so it has only the tags that were fetched with it"
 		p.Hint = fmt.Sprintf("give actions/checkout `fetch-depth: 0`, or run: git fetch --depth=1 origin tag %s", name)
+	} else if tags, err := r.Repo.Tags(ctx); err == nil {
+		p.Detail = newest(form, tags)
 	}
 	return p
+}
+
+// newest names the release tags with the highest versions.
+func newest(form release.TagForm, tags []git.Tag) string {
+	versions := map[string]semver.Version{}
+	for _, t := range tags {
+		if tag, err := form.Parse(t.Name); err == nil {
+			versions[t.Name], _ = semver.Parse(tag.Version) // the form has seen to it
+		}
+	}
+	if len(versions) == 0 {
+		return "there is no release tag at all"
+	}
+	names := slices.SortedFunc(maps.Keys(versions), func(a, b string) int {
+		return cmp.Or(versions[b].Compare(versions[a]), cmp.Compare(a, b))
+	})
+	return "the newest are " + strings.Join(names[:min(5, len(names))], ", ")
 }
 
 // open makes the build zone and loads the workspace in it: even asking cargo for the crates may start a program that

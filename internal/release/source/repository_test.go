@@ -268,6 +268,7 @@ func TestCheckoutRefuses(t *testing.T) {
 		says      string
 	}{
 		{"no such tag", full, release.Request{Tag: "v54.0"}, 2, "there is no tag v54.0"},
+		{"no such tag, among others", full, release.Request{Tag: "v54.0"}, 2, "the newest are v53.0"},
 		{"a shallow clone", shallow, release.Request{Tag: "v53.0"}, 2, "fetch-depth: 0"},
 		{"no release tag", full, release.Request{Tag: "nightly"}, 2, "is not a release tag"},
 		{"a hostile tag", full, release.Request{Tag: "--upload-pack=/bin/sh"}, 2, "is not a release tag"},
