@@ -40,14 +40,24 @@ func writeProblem(b *strings.Builder, s Style, label string, p release.ReportPro
 		fmt.Fprintf(b, "  in %s\n", step)
 	}
 	if detail := plain.Block(p.Detail); detail != "" {
-		for line := range strings.Lines(detail) {
-			b.WriteString("    " + line)
+		for line := range strings.SplitSeq(detail, "\n") {
+			writeLine(b, s, "    ", line)
 		}
-		b.WriteString("\n")
 	}
 	if hint := plain.Clean(p.Hint); hint != "" {
 		writeWrapped(b, "  "+s.Paint(plain.Cyan, "hint")+": ", "  ", hint, s.Columns())
 	}
+}
+
+// writeLine writes a clean line after an indent. A log, and a terminal of usual width, get it whole, to be searched and
+// copied; a narrow one would break it within words, and without the indent.
+func writeLine(b *strings.Builder, s Style, indent, line string) {
+	if width := s.Columns(); width < 80 && plain.Columns(stripColor(indent+line)) > width {
+		indent += line[:len(line)-len(strings.TrimLeft(line, " "))]
+		writeWrapped(b, indent, indent, line, width)
+		return
+	}
+	b.WriteString(indent + line + "\n")
 }
 
 // writeWrapped writes clean text after a first prefix, broken at spaces before width columns; further lines begin with
@@ -56,7 +66,8 @@ func writeWrapped(b *strings.Builder, first, next, text string, width int) {
 	line, used := first, plain.Columns(stripColor(first))
 	empty := true
 	for word := range strings.FieldsSeq(text) {
-		if !empty && used+1+plain.Columns(word) > width {
+		wide := plain.Columns(stripColor(word))
+		if !empty && used+1+wide > width {
 			b.WriteString(line + "\n")
 			line, used, empty = next, plain.Columns(next), true
 		}
@@ -65,7 +76,7 @@ func writeWrapped(b *strings.Builder, first, next, text string, width int) {
 			used++
 		}
 		line += word
-		used += plain.Columns(word)
+		used += wide
 		empty = false
 	}
 	b.WriteString(line + "\n")
@@ -165,7 +176,7 @@ func writeTitle(b *strings.Builder, s Style, r release.Report) {
 	if color == "" {
 		color = plain.Red
 	}
-	b.WriteString(s.Paint(color, plain.Clean(headline(r))) + "\n")
+	writeLine(b, s, "", s.Paint(color, plain.Clean(headline(r))))
 	var facts []string
 	if commit := plain.Clean(r.Commit); commit != "" {
 		facts = append(facts, "commit "+commit)
@@ -174,7 +185,7 @@ func writeTitle(b *strings.Builder, s Style, r release.Report) {
 		facts = append(facts, "branch "+branch)
 	}
 	if len(facts) > 0 {
-		b.WriteString(strings.Join(facts, ", ") + "\n")
+		writeLine(b, s, "", strings.Join(facts, ", "))
 	}
 }
 
@@ -373,7 +384,7 @@ func Verification(s Style, title string, checks []Check) string {
 		b.WriteString("  " + s.Paint(color, plain.Pad(plain.Clean(c.State), widest)) + "  " + plain.Clean(c.Name) + "\n")
 		if detail := plain.Block(c.Detail); detail != "" {
 			for line := range strings.SplitSeq(detail, "\n") {
-				b.WriteString("      " + line + "\n")
+				writeLine(&b, s, "      ", line)
 			}
 		}
 	}

@@ -50,6 +50,25 @@ func TestProblemsAreWrappedAndColored(t *testing.T) {
 		"  stays whole\n")
 }
 
+// Details keep their indent on a narrow terminal; elsewhere a line of them is a line.
+func TestDetailsOnANarrowTerminal(t *testing.T) {
+	p := []release.ReportProblem{{Summary: "no", Detail: "got   1\n  one two three four five\nhttps://example.com/one-word"}}
+	want(t, render.Problems(render.Style{Width: 20}, p), `
+error: no
+    got   1
+      one two three
+      four five
+    https://example.com/one-word
+`)
+	long := strings.Repeat("word ", 40) + "end"
+	for _, width := range []int{0, 80, 100} {
+		want(t, render.Problems(render.Style{Width: width}, []release.ReportProblem{{Summary: "no", Detail: long}}), "error: no\n    "+long+"\n")
+	}
+	want(t, render.Report(render.Style{Width: 30, Color: true}, release.Report{Outcome: release.Stopped, Tag: "v1.0.0", Repository: "acme/demo"}), "\n"+
+		"\x1b[31mStopped v1.0.0 of acme/demo; a\n"+
+		"person must decide\x1b[0m\n")
+}
+
 func TestVerification(t *testing.T) {
 	want(t, render.Verification(render.Style{}, "v0.4.0 of example/boats", []render.Check{
 		{Name: "hull 0.4.0 in crates-io", State: "different", Detail: "bill   aa\nindex  bb"},
