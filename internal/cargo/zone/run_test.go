@@ -337,3 +337,24 @@ func TestToolchain(t *testing.T) {
 		}
 	}
 }
+
+// Without HOME the user's own folder is looked into, and never the one that is worked in: what lies there is foreign.
+func TestToolchainWithoutHome(t *testing.T) {
+	work := t.TempDir()
+	bin := filepath.Join(work, ".rustup/toolchains/bait-x86_64-unknown-linux-gnu/bin")
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bin, "cargo"), nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(work)
+	if got, err := zone.FindToolchain(zone.Config{Toolchain: "bait", Environ: []string{"HOME=" + work}}); err != nil {
+		t.Errorf("with HOME: %+v, %v", got, err)
+	}
+	for _, env := range []string{"HOME=", "HOME=.", "X=y"} {
+		if got, err := zone.FindToolchain(zone.Config{Toolchain: "bait", Environ: []string{env}}); err == nil {
+			t.Errorf("%s: a toolchain of the folder that is worked in: %+v", env, got)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -98,7 +99,13 @@ func rustupHome(env map[string]string) string {
 	if h := env["RUSTUP_HOME"]; filepath.IsAbs(h) {
 		return h
 	}
-	return filepath.Join(env["HOME"], ".rustup")
+	home := env["HOME"]
+	if !filepath.IsAbs(home) { // a service, or a job in a container; nothing is looked for in the folder that is worked in
+		if me, err := user.Current(); err == nil {
+			home = me.HomeDir
+		}
+	}
+	return filepath.Join(home, ".rustup")
 }
 
 // installedToolchains lists rustup's toolchains that have a cargo.
