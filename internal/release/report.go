@@ -1,6 +1,8 @@
 package release
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/tagboat/tagboat/internal/converge"
@@ -190,7 +192,8 @@ func ErrorReport(command string, err error) Report {
 	return r
 }
 
-// Problems turns an error into what people read; one that nobody explained keeps its own text.
+// Problems turns an error into what people read; one that nobody explained keeps its own text, unless it is
+// that of an interruption.
 func Problems(err error, step string) []ReportProblem {
 	out := []ReportProblem{}
 	if err == nil {
@@ -203,7 +206,11 @@ func Problems(err error, step string) []ReportProblem {
 		}
 		out = append(out, rp)
 	}
-	if len(out) == 0 {
+	switch {
+	case len(out) > 0:
+	case errors.Is(err, context.Canceled):
+		out = append(out, ReportProblem{Step: step, Summary: "the run was interrupted", Hint: "run it again"})
+	default:
 		out = append(out, ReportProblem{Step: step, Summary: err.Error()})
 	}
 	return out

@@ -1,6 +1,7 @@
 package release_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -104,6 +105,7 @@ func TestErrorReport(t *testing.T) {
 		problems []release.ReportProblem
 	}{
 		{"plain", cause, release.Failed, 1, []release.ReportProblem{{Summary: "connection refused"}}},
+		{"interrupted", fmt.Errorf("git config: %w", context.Canceled), release.Failed, 1, []release.ReportProblem{{Summary: "the run was interrupted", Hint: "run it again"}}},
 		{"failed", &problem.Error{Summary: "s", Err: cause}, release.Failed, 1, []release.ReportProblem{{Summary: "s", Detail: "connection refused"}}},
 		{"stopped", fmt.Errorf("a: %w", &problem.Error{Kind: problem.Stopped, Summary: "s", Detail: "d", Hint: "h", File: "f", Line: 3, Err: cause}), release.Stopped, 2,
 			[]release.ReportProblem{{Summary: "s", Detail: "d", Hint: "h", File: "f", Line: 3}}},
