@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tagboat/tagboat/internal/cli/access"
+	"github.com/tagboat/tagboat/internal/cli/depot"
 	"github.com/tagboat/tagboat/internal/cli/manual"
 	"github.com/tagboat/tagboat/internal/cli/prepare"
 	"github.com/tagboat/tagboat/internal/cli/screen"
@@ -98,7 +99,7 @@ func flush(writers ...io.Writer) {
 func (a *app) fail(cmd *cobra.Command, err error) int {
 	err = manual.Explain(cmd, err)
 	if a.json {
-		render.JSON(a.streams.Out, release.ErrorReport(cmd.Name(), err))
+		render.JSON(a.streams.Out, release.ErrorReport(strings.TrimPrefix(cmd.CommandPath(), "tagboat "), err))
 	}
 	fmt.Fprint(a.streams.Err, render.Error(a.style(a.streams.Err), err))
 	if errors.Is(err, context.Canceled) {
@@ -224,10 +225,5 @@ func summary(path string, r *release.Report, masker *secret.Masker) error {
 	if path == "" || r == nil {
 		return nil
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fmt.Errorf("write summary: %w", err)
-	}
-	_, err = io.WriteString(f, masker.Mask(render.Markdown(*r)))
-	return errors.Join(err, f.Close())
+	return depot.Summary(path, masker.Mask(render.Markdown(*r)))
 }

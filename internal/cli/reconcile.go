@@ -10,6 +10,7 @@ import (
 	"github.com/tagboat/tagboat/internal/cli/keys"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/release/reconcile"
 	"github.com/tagboat/tagboat/internal/release/ship"
 )
@@ -87,7 +88,7 @@ func (a *app) due(ctx context.Context, t target, since time.Duration) ([]reconci
 	form := release.TagForm{Template: cfg.Tags.Template, TwoPart: cfg.Tags.TwoPart}
 	due, err := reconcile.Find(ctx, client, form, time.Now().Add(-since))
 	if err != nil {
-		return nil, "", fmt.Errorf("look for unfinished releases: %w", err)
+		return nil, "", observe.Unreachable(fmt.Errorf("look for unfinished releases: %w", err), client.Slug())
 	}
 	return due, client.Slug(), nil
 }

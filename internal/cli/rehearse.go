@@ -17,6 +17,7 @@ import (
 	"github.com/tagboat/tagboat/internal/rehearsal/fault"
 	"github.com/tagboat/tagboat/internal/rehearsal/sample"
 	"github.com/tagboat/tagboat/internal/release"
+	"github.com/tagboat/tagboat/internal/render/plain"
 )
 
 type rehearsalFlags struct {
@@ -92,7 +93,7 @@ func (a *app) rehearse(ctx context.Context, path string, f rehearsalFlags) error
 	}
 	defer stage.Close()
 	if len(stage.Dirty) > 0 {
-		a.say("%d uncommitted files are not part of the rehearsal: a release is made from a commit", len(stage.Dirty))
+		a.say("%s left out of the rehearsal: a release is made from a commit", plain.Count(len(stage.Dirty), "uncommitted file"))
 	}
 	for _, note := range stage.Notes {
 		a.say("%s", note)

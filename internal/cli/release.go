@@ -28,6 +28,7 @@ import (
 	"github.com/tagboat/tagboat/internal/release/observe"
 	"github.com/tagboat/tagboat/internal/release/source"
 	"github.com/tagboat/tagboat/internal/render"
+	"github.com/tagboat/tagboat/internal/render/plain"
 	"github.com/tagboat/tagboat/internal/secret"
 )
 
@@ -446,7 +447,7 @@ func (a *app) check(ctx context.Context, t target) error {
 		s.Remote.BranchName = release.BranchForm(s.Config.Branches.Release).Of(s.Checkout.Tag.Name)
 	}
 	if dirty, err := repo.Dirty(ctx); err == nil && len(dirty) > 0 {
-		a.say("%d uncommitted files are not part of what is checked: a release is made from a commit", len(dirty))
+		a.say("%s left out: a release is made from a commit", plain.Count(len(dirty), "uncommitted file"))
 	}
 	a.sayLogins(s)
 	r := release.NewReport("check", s, release.MakePlan(s).Checks())

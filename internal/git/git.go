@@ -114,7 +114,7 @@ func (r *Repo) parse(ctx context.Context, rev, peel string) (string, error) {
 	out, err := r.git(ctx, "rev-parse", "--verify", "--quiet", rev+peel)
 	switch {
 	case exitCode(err) == 1 && rev == "HEAD":
-		return "", &problem.Error{Kind: problem.Stopped, Summary: r.Dir + " has no commit yet", Err: ErrNotFound, Hint: "commit first: what Tagboat looks at is a commit, and not the folder"}
+		return "", &problem.Error{Kind: problem.Stopped, Summary: r.Dir + " has no commit yet", Detail: "the branch of HEAD is empty", Err: ErrNotFound, Hint: "commit first: what Tagboat looks at is a commit, and not the folder"}
 	case exitCode(err) == 1:
 		return "", fmt.Errorf("%s in %s: %w", rev, r.Dir, ErrNotFound)
 	}
@@ -156,6 +156,9 @@ func (r *Repo) Shallow(ctx context.Context) (bool, error) {
 func (r *Repo) Dirty(ctx context.Context) ([]string, error) {
 	out, err := r.git(ctx, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=none")
 	if err != nil {
+		if bare, _ := r.git(ctx, "rev-parse", "--is-bare-repository"); strings.TrimSpace(bare) == "true" {
+			return nil, &problem.Error{Kind: problem.Usage, Summary: r.Dir + " is a bare repository", Detail: "it has no files to look at or to edit", Hint: "work in a clone of it", Err: err}
+		}
 		return nil, err
 	}
 	var paths []string

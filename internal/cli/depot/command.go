@@ -90,8 +90,10 @@ func (h Host) run(ctx context.Context, names []string, f Flags) error {
 	if r == nil {
 		return err
 	}
-	if err := h.summary(f.Summary, hauled.Markdown(*r)); err != nil {
-		d.Say("warning: %v", err) // what moved has moved, and the report is printed
+	if f.Summary != "" {
+		if err := Summary(f.Summary, h.Masker.Mask(hauled.Markdown(*r))); err != nil {
+			d.Say("warning: %v", err) // what moved has moved, and the report is printed
+		}
 	}
 	h.Code(r.ExitCode())
 	out := h.Out()
@@ -105,15 +107,12 @@ func (h Host) run(ctx context.Context, names []string, f Flags) error {
 	return err
 }
 
-// summary appends Markdown to a file; "" is none.
-func (h Host) summary(path, text string) error {
-	if path == "" {
-		return nil
-	}
+// Summary appends Markdown, in which secrets are masked, to a file.
+func Summary(path, text string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("write summary: %w", err)
 	}
-	_, err = io.WriteString(f, h.Masker.Mask(text))
+	_, err = io.WriteString(f, text)
 	return errors.Join(err, f.Close())
 }

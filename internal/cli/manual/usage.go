@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -32,10 +33,28 @@ func Explain(cmd *cobra.Command, err error) error {
 	return p
 }
 
-// Values refuses flags that mean nothing as they are given. One that names a tag, a branch or a commit and is empty came
-// from a variable that is not set, and the command would do something else than was meant; a number or a duration below
-// zero, or of zero where nothing would happen, is a slip.
-func Values(cmd *cobra.Command, _ []string) error {
+// Values refuses flags and arguments that mean nothing as they are given. An argument, or a flag that names a tag, a branch
+// or a commit, that is empty came from a variable that is not set, and the command would do something else than was meant;
+// a number or a duration below zero, or of zero where nothing would happen, is a slip; so is a repository that is no folder.
+func Values(cmd *cobra.Command, args []string) error {
+	if strings.HasPrefix(cmd.Name(), "__") {
+		return nil // a shell asks what could be typed
+	}
+	if slices.Contains(args, "") && cmd.Name() != "run" { // whose arguments are another program's
+		return &problem.Error{Kind: problem.Usage, Summary: "an argument is empty", Detail: "usage: " + cmd.UseLine(), Hint: "is a variable not set?"}
+	}
+	var folders []string
+	if f := cmd.Flags().Lookup("directory"); f != nil && f.Changed {
+		folders = append(folders, f.Value.String())
+	}
+	if cmd.Name() == "rehearse" {
+		folders = append(folders, args...)
+	}
+	for _, path := range folders {
+		if err := isFolder(path); err != nil {
+			return err
+		}
+	}
 	for _, name := range []string{"tag", "branch", "commit"} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.Type() == "string" && f.Value.String() == "" {
 			return &problem.Error{Kind: problem.Usage, Summary: "--" + name + " is empty", Hint: "is a variable not set? Name the " + name + ", or leave the flag out"}
@@ -56,6 +75,18 @@ func Values(cmd *cobra.Command, _ []string) error {
 		}
 	})
 	return wrong
+}
+
+// isFolder refuses what is no folder where a repository is wanted.
+func isFolder(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("there is no folder %q", path), Err: err, Hint: "name the folder of the repository"}
+	case !info.IsDir():
+		return &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("%q is not a folder", path), Hint: "name the folder of the repository"}
+	}
+	return nil
 }
 
 // Complete gives the commands that the command line library adds, help and completion, an answer to names that there are
