@@ -85,7 +85,12 @@ func (r *Repository) Checkout(ctx context.Context, req release.Request, sealed o
 		return c, cfg, err
 	}
 	if c.Commit = c.Tag.Commit; c.Commit == "" && req.Commit != "" {
-		c.Commit = req.Commit
+		if c.Commit, err = r.Repo.Commit(ctx, req.Commit); errors.Is(err, git.ErrNotFound) {
+			err = &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("there is no commit %s in %s", req.Commit, r.Repo.Dir), Hint: "fetch it: git fetch origin " + req.Commit}
+		}
+		if err != nil {
+			return c, cfg, err
+		}
 	}
 	if c.Commit == "" {
 		if c.Commit, _, err = r.Repo.Head(ctx); err != nil {

@@ -269,6 +269,7 @@ func TestCheckoutRefuses(t *testing.T) {
 	}{
 		{"no such tag", full, release.Request{Tag: "v54.0"}, 2, "there is no tag v54.0"},
 		{"no such tag, among others", full, release.Request{Tag: "v54.0"}, 2, "the newest are v53.0"},
+		{"no such commit", full, release.Request{Commit: strings.Repeat("0", 40)}, 2, "git fetch origin 000"},
 		{"a shallow clone", shallow, release.Request{Tag: "v53.0"}, 2, "fetch-depth: 0"},
 		{"no release tag", full, release.Request{Tag: "nightly"}, 2, "is not a release tag"},
 		{"a hostile tag", full, release.Request{Tag: "--upload-pack=/bin/sh"}, 2, "is not a release tag"},
