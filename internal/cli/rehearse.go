@@ -70,6 +70,9 @@ A PATH that is no git repository but a folder with a Cargo.toml is rehearsed fro
 	fl.Uint64Var(&f.seed, "seed", 1, "with --storm: the first seed; the same seed replays the same storm")
 	fl.BoolVar(&f.trace, "trace", false, "with --storm: print what happens in the first seed")
 	a.toolchainFlag(cmd, &f.toolchains)
+	for _, name := range []string{"tag", "fault", "artifacts", "lag", "keep"} {
+		cmd.MarkFlagsMutuallyExclusive("storm", name)
+	}
 	fl.StringVar(&f.summary, "summary", a.env["GITHUB_STEP_SUMMARY"], "append the report as Markdown to this file")
 	return cmd
 }

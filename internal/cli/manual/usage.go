@@ -26,11 +26,20 @@ func Explain(cmd *cobra.Command, err error) error {
 	case known, !isUsage(err):
 		return err
 	}
-	p := &problem.Error{Kind: problem.Usage, Summary: err.Error(), Hint: "tagboat --help lists the commands and their flags"}
+	p := &problem.Error{Kind: problem.Usage, Summary: exclusive(err.Error()), Hint: "tagboat --help lists the commands and their flags"}
 	if cmd.HasParent() {
 		p.Detail, p.Hint = "usage: "+cmd.UseLine(), cmd.CommandPath()+" --help lists its flags, with examples"
 	}
 	return p
+}
+
+// exclusive says in few words what cobra says of flags that exclude each other.
+func exclusive(text string) string {
+	_, given, found := strings.Cut(text, "none of the others can be; [")
+	if names := strings.Fields(strings.TrimSuffix(given, "] were all set")); found && len(names) > 1 {
+		return "--" + strings.Join(names, " and --") + " exclude each other"
+	}
+	return text
 }
 
 // Values refuses flags and arguments that mean nothing as they are given. An argument, or a flag that names a tag, a branch
@@ -61,8 +70,12 @@ func Values(cmd *cobra.Command, args []string) error {
 		}
 	}
 	var wrong error
+	storm := cmd.Flags().Changed("storm")
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		kind, value := f.Value.Type(), f.Value.String()
+		if !storm && strings.HasPrefix(f.Usage, "with --storm:") {
+			wrong = &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("--%s is for --storm", f.Name), Hint: "give both, or neither"}
+		}
 		if wrong != nil || kind != "int" && kind != "duration" {
 			return
 		}
