@@ -4,7 +4,9 @@ package acceptance
 
 import (
 	"errors"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -99,6 +101,15 @@ func (l *line) patch(of, pick, want string) {
 	l.release(l.merge(r), want)
 }
 
+// tell writes what is to come into a changelog, where there is one.
+func tell(name string) error {
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(err, os.WriteFile(name, []byte(strings.Replace(string(text), "### Added\n", "### Added\n\n* A guest that sings.\n", 1)), 0o644))
+}
+
 // TestFromBumpToSecondPatch goes all the way, every step a process on an empty disk: bump, pull request, merge, tag,
 // release, then twice a patch from the branch of the release before.
 func TestFromBumpToSecondPatch(t *testing.T) {
@@ -116,7 +127,7 @@ func TestFromBumpToSecondPatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := startWorld(t, filepath.Join(workspaces, name), outside.Config{}, func(dir string) error {
-				return errors.Join(forFeed(dir), appendTo(filepath.Join(dir, "tagboat.toml"), "\n[workflow]\nfile = \"none\"\n"))
+				return errors.Join(forFeed(dir), tell(filepath.Join(dir, "CHANGELOG.md")), appendTo(filepath.Join(dir, "tagboat.toml"), "\n[workflow]\nfile = \"none\"\n"))
 			})
 			l := &line{t: t, w: w}
 			bumped := l.tagboat("bump", "minor", "--pr")

@@ -253,7 +253,7 @@ func (p *Plan) turn(s Snapshot, chosen []Crate) error {
 			continue
 		}
 		if t.Empty {
-			w := fmt.Sprintf("%s:%d: nothing is written down for %s", name, t.Line, version)
+			w := fmt.Sprintf("%s:%d: nothing is written down for %s, which its release asks for", name, t.Line, version)
 			if _, asked := s.Drafts[name]; !asked && !s.Request.Patch {
 				w += "; --notes drafts entries from pull requests"
 			}

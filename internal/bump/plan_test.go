@@ -83,15 +83,15 @@ func TestPlan(t *testing.T) {
 		},
 		"nothingWritten": {
 			crates: []string{"a 1.0.0"}, request: bump.Request{To: "1.0.1"}, text: "## [Unreleased]\n### Added\n",
-			want: "a 1.0.0 1.0.1; v1.0.1; bump/v1.0.1; Release v1.0.1; CHANGELOG.md:3: nothing is written down for 1.0.1; --notes drafts entries from pull requests; ## [Unreleased]|## [1.0.1] - 2026-11-26|### Added",
+			want: "a 1.0.0 1.0.1; v1.0.1; bump/v1.0.1; Release v1.0.1; CHANGELOG.md:4: nothing is written down for 1.0.1, which its release asks for; --notes drafts entries from pull requests; ## [Unreleased]|### Added|## [1.0.1] - 2026-11-26",
 		},
 		"notesHadNothing": {
 			crates: []string{"a 1.0.0"}, request: bump.Request{To: "1.0.1"}, text: "## [Unreleased]\n### Added\n", drafted: true,
-			want: "a 1.0.0 1.0.1; v1.0.1; bump/v1.0.1; Release v1.0.1; CHANGELOG.md:3: nothing is written down for 1.0.1; ## [Unreleased]|## [1.0.1] - 2026-11-26|### Added",
+			want: "a 1.0.0 1.0.1; v1.0.1; bump/v1.0.1; Release v1.0.1; CHANGELOG.md:4: nothing is written down for 1.0.1, which its release asks for; ## [Unreleased]|### Added|## [1.0.1] - 2026-11-26",
 		},
 		"nothingWrittenForPatch": { // patch has no --notes: its entries come from what is picked
 			crates: []string{"a 1.0.0"}, request: bump.Request{To: "1.0.1", Patch: true}, text: "## [Unreleased]\n### Added\n",
-			want: "a 1.0.0 1.0.1; v1.0.1; patch/v1.0.1; Release v1.0.1; CHANGELOG.md:3: nothing is written down for 1.0.1; ## [Unreleased]|## [1.0.1] - 2026-11-26|### Added",
+			want: "a 1.0.0 1.0.1; v1.0.1; patch/v1.0.1; Release v1.0.1; CHANGELOG.md:4: nothing is written down for 1.0.1, which its release asks for; ## [Unreleased]|### Added|## [1.0.1] - 2026-11-26",
 		},
 		"lower":     {crates: []string{"a 1.0.0", "b 0.9.0"}, request: bump.Request{To: "0.9.5"}, problem: "a/Cargo.toml:3: 0.9.5 is lower than the version that a has"},
 		"lowerPre":  {crates: []string{"a 1.0.0"}, request: bump.Request{To: "1.0.0-rc.1"}, problem: "a/Cargo.toml:3: 1.0.0-rc.1 is lower"},

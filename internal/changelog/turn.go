@@ -53,7 +53,7 @@ func Turn(text string, v Version, draft string) (Turned, error) {
 	if strings.HasSuffix(lines[at.unreleased], "\r\n") {
 		nl = "\r\n"
 	}
-	body := trim(lines[at.unreleased+1 : at.end])
+	body, waiting := at.part(lines[at.unreleased+1:at.end], nl)
 	if draft != "" {
 		if n := len(body); n > 0 && !strings.HasPrefix(body[n-1], "-") && !strings.HasPrefix(body[n-1], "*") {
 			body = append(body, nl)
@@ -67,7 +67,8 @@ func Turn(text string, v Version, draft string) (Turned, error) {
 	if !strings.HasSuffix(top, "\n") {
 		top += nl
 	}
-	out := append(append([]string{}, lines[:at.unreleased]...), top, nl, at.heading(v)+nl, nl)
+	out := append(append(append([]string{}, lines[:at.unreleased]...), top), waiting...)
+	out = append(out, nl, at.heading(v)+nl, nl)
 	line := len(out) - 1
 	if len(body) > 0 {
 		last := &body[len(body)-1]
@@ -83,6 +84,44 @@ func Turn(text string, v Version, draft string) (Turned, error) {
 		t.Empty = t.Empty && (strings.TrimSpace(l) == "" || strings.HasPrefix(l, "#"))
 	}
 	return t, nil
+}
+
+// part splits the section for what is to come. Where some of its headings have nothing below them they are there to be filled:
+// all of its headings stay for what comes next, and the version gets those with something below.
+func (o outline) part(section []string, nl string) (body, waiting []string) {
+	depth := len(o.mark) + 1
+	var code fence
+	var own, open []string // the lines of the heading that is being read, and of those that stay
+	filled, apart := true, false
+	end := func() {
+		if len(own) > 0 && isHeading(own[0], depth) {
+			open = append(open, strings.TrimRight(own[0], "\r\n")+nl)
+			if len(trim(own)) == 1 {
+				filled = false
+				return
+			}
+		}
+		body = append(body, own...)
+	}
+	for _, line := range section {
+		if !code.reads(line) && isHeading(line, depth) {
+			apart = apart || len(own) > 1 && len(trim(own)) == 1 && isHeading(own[0], depth) // empty lines between two headings
+			end()
+			own = nil
+		}
+		own = append(own, line)
+	}
+	end()
+	if filled {
+		return trim(section), nil
+	}
+	for i, heading := range open {
+		if above := i > 0 && apart || i == 0 && strings.TrimSpace(section[0]) == ""; above {
+			waiting = append(waiting, nl)
+		}
+		waiting = append(waiting, heading)
+	}
+	return trim(body), waiting
 }
 
 // outline is where things are in a changelog.
