@@ -15,7 +15,8 @@ import (
 //
 // Submodules are checked out at the recorded commits: from the source's own copies where it has them, else from their
 // URLs, relative ones resolved against the source's remote origin or its folder. Only http and https are used to fetch,
-// without any credential; SSH forms are tried as https. A *SubmoduleError names the one that cannot be had.
+// without any credential; SSH forms are tried as https. A URL that names a folder of this machine is followed where the
+// source is from this machine, too: a stranger must not name the folder whose files are then published. A *SubmoduleError names the one that cannot be had.
 func (r *Repo) CloneAt(ctx context.Context, commit, dir string) (*Repo, error) {
 	hash, err := r.resolve(ctx, commit)
 	if err != nil {
@@ -85,6 +86,13 @@ func (r *Repo) checkout(ctx context.Context, hash string) error {
 			return fmt.Errorf("clone to %s: %w", r.Dir, err)
 		}
 	}
+	info := filepath.Join(r.Dir, ".git", "info")
+	if err := os.MkdirAll(info, 0o755); err != nil {
+		return fmt.Errorf("clone to %s: %w", r.Dir, err)
+	}
+	if err := os.WriteFile(filepath.Join(info, "attributes"), []byte(asCommitted), 0o644); err != nil {
+		return fmt.Errorf("clone to %s: %w", r.Dir, err)
+	}
 	for _, kv := range [][2]string{{"core.autocrlf", "false"}, {"core.hooksPath", os.DevNull}, {"gc.auto", "0"}} {
 		if err := r.configure(ctx, kv[0], kv[1]); err != nil {
 			return err
@@ -93,6 +101,9 @@ func (r *Repo) checkout(ctx context.Context, hash string) error {
 	_, err = r.git(ctx, "checkout", "--quiet", "--force", "--detach", hash)
 	return err
 }
+
+// asCommitted takes back what a .gitattributes says of files: each is checked out with the bytes that the commit has.
+const asCommitted = "* -text -ident -filter !working-tree-encoding\n"
 
 func (r *Repo) configure(ctx context.Context, key, value string) error {
 	_, err := r.git(ctx, "config", "--local", key, value)

@@ -67,7 +67,7 @@ func (w world) wantFiles(want ...string) {
 func TestCloneAt(t *testing.T) {
 	w := newWorld(t)
 	check(t, os.Symlink("a", filepath.Join(w.dir, "link")))
-	w.commit("first", "a", "line\r\nline\n", "run.sh", "#!/bin/sh\n", "ignored", "kept", ".gitignore", "ignored\n", ".gitattributes", "*.bat text eol=lf\n* text=auto\n")
+	w.commit("first", "a", "line\r\nline\n", "run.sh", "#!/bin/sh\n", "ignored", "kept", ".gitignore", "ignored\n", ".gitattributes", "*.bat text eol=lf\n* text=auto\n*.rs text eol=crlf ident\n*.utf working-tree-encoding=UTF-16LE\n", "lib.rs", "// $Id$\n", "x.utf", "x\x00\n\x00")
 	w.git("config", "core.autocrlf", "true")
 	w.git("config", "http.https://github.com/.extraheader", "AUTHORIZATION: basic hunter22")
 	w.git("remote", "add", "origin", "https://x:hunter22@github.com/o/n")
@@ -78,7 +78,12 @@ func TestCloneAt(t *testing.T) {
 	w.write("a", "changed")
 
 	c := w.clone(second)
-	c.wantFiles(".gitattributes", ".gitignore", "a", "ignored", "link", "run.sh")
+	c.wantFiles(".gitattributes", ".gitignore", "a", "ignored", "lib.rs", "link", "run.sh", "x.utf")
+	for name, want := range map[string]string{"a": "line\nline\n", "lib.rs": "// $Id$\n", "x.utf": "x\n"} { // the index has a's line ends as text=auto wants them
+		if got, err := os.ReadFile(filepath.Join(c.dir, name)); string(got) != want || err != nil {
+			t.Errorf("%s holds %q, %v, want %q", name, got, err, want)
+		}
+	}
 	if head, branch, err := c.open().Head(t.Context()); head != second || branch != "" || err != nil {
 		t.Errorf("Head = %s, %q, %v, want %s detached", head, branch, err, second)
 	}
@@ -325,6 +330,25 @@ func TestCloneAtHostileSubmodules(t *testing.T) {
 		w.git("commit", "--quiet", "--message", "link")
 		w.clone("main").wantFiles(".gitmodules")
 	})
+}
+
+// What comes from elsewhere cannot name repositories of this machine as its submodules, to have their files published.
+func TestCloneAtSubmoduleOfThisMachine(t *testing.T) {
+	lib := newWorld(t)
+	pinned := lib.commit("lib", "private.c", "1")
+	for _, url := range []string{lib.dir, "file://" + lib.dir} {
+		w := newWorld(t)
+		w.commit("top", ".gitmodules", "[submodule \"x\"]\n\tpath = lib\n\turl = "+url+"\n")
+		w.git("update-index", "--add", "--cacheinfo", "160000,"+pinned+",lib")
+		w.git("commit", "--quiet", "--message", "link")
+		w.clone("main").wantFiles(".gitmodules", "lib/private.c")
+		w.git("remote", "add", "origin", "https://example.com/o/n")
+		_, err := w.open().CloneAt(t.Context(), "main", filepath.Join(realDir(t), "c"))
+		var e *git.SubmoduleError
+		if !errors.As(err, &e) || e.Path != "lib" || !strings.Contains(err.Error(), "on this machine") {
+			t.Errorf("got %v, want a SubmoduleError", err)
+		}
+	}
 }
 
 // TestCargoTakesTheClone packages a crate with a submodule from the clone: cargo must find a clean repository at the

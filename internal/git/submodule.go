@@ -77,7 +77,12 @@ func (r *Repo) submodule(ctx context.Context, m submodule, source *Repo, base st
 		return err
 	}
 	dir := filepath.Join(r.Dir, filepath.FromSlash(m.path))
-	from, err := source.copyOf(ctx, m, url)
+	named, local := localPath(url)
+	_, foreign := networkURL(base)
+	if foreign {
+		named = ""
+	}
+	from, err := source.copyOf(ctx, m, named)
 	if err != nil {
 		return err
 	}
@@ -87,6 +92,8 @@ func (r *Repo) submodule(ctx context.Context, m submodule, source *Repo, base st
 		clone, err = from.copyCommit(ctx, m.commit, dir)
 	case network:
 		clone, err = fetchCommit(ctx, remote, m.commit, dir)
+	case local && foreign:
+		err = errors.New("it is a folder on this machine, and the repository around it is not from here")
 	default:
 		err = fmt.Errorf("commit %s is in no local copy: %w", m.commit, ErrNotFound)
 	}
@@ -161,8 +168,8 @@ func checkModuleName(name string) error {
 }
 
 // copyOf returns a local repository that has the submodule's commit: its work tree in r, its folder among r's modules,
-// or what a local URL names; nil where there is none. r may be nil.
-func (r *Repo) copyOf(ctx context.Context, m submodule, url string) (*Repo, error) {
+// or named, a folder ("" is none); nil where there is none. r may be nil.
+func (r *Repo) copyOf(ctx context.Context, m submodule, named string) (*Repo, error) {
 	var places []*Repo
 	if r != nil {
 		if tree, err := Open(ctx, filepath.Join(r.Dir, filepath.FromSlash(m.path))); err == nil {
@@ -177,9 +184,9 @@ func (r *Repo) copyOf(ctx context.Context, m submodule, url string) (*Repo, erro
 			places = append(places, &Repo{Dir: modules, separate: true})
 		}
 	}
-	if local, ok := localPath(url); ok {
-		if named, err := Open(ctx, local); err == nil {
-			places = append(places, named)
+	if named != "" {
+		if folder, err := Open(ctx, named); err == nil {
+			places = append(places, folder)
 		}
 	}
 	for _, place := range places {
@@ -233,10 +240,13 @@ func resolveURL(base, recorded string) (string, error) {
 	}
 }
 
-// localPath returns the path of a file URL or a plain absolute path.
+// localPath returns the path of a file URL or a plain absolute path, "" for others.
 func localPath(url string) (string, bool) {
 	local, isFile := strings.CutPrefix(url, "file://")
-	return local, isFile || path.IsAbs(url) || filepath.IsAbs(url)
+	if !isFile && !path.IsAbs(url) && !filepath.IsAbs(url) {
+		return "", false
+	}
+	return local, true
 }
 
 // networkURL returns the URL under which a server gives a repository to anyone: http and https as they are, SSH forms
