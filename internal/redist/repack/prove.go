@@ -98,46 +98,6 @@ func fetched(ctx context.Context, hub *forge.Client, s release.Snapshot, c relea
 	return file, nil
 }
 
-// upstream is the commit that crates are said to be from.
-type upstream struct {
-	repo  *git.Repo
-	bill  *release.Bill
-	files map[string]entry // by path
-}
-
-type entry struct{ mode, id string }
-
-const (
-	linkMode   = "120000"
-	moduleMode = "160000"
-)
-
-func (u *upstream) list(ctx context.Context) error {
-	out, err := u.repo.Exec(ctx, nil, "ls-tree", "-r", "-z", "--full-tree", u.bill.Commit)
-	if err != nil {
-		return err
-	}
-	u.files = map[string]entry{}
-	for line := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
-		meta, name, _ := strings.Cut(line, "\t")
-		if f := strings.Fields(meta); len(f) == 3 {
-			u.files[name] = entry{f[0], f[2]}
-		}
-	}
-	return nil
-}
-
-// find returns the file at a path, behind a link too, as cargo packages it.
-func (u *upstream) find(ctx context.Context, name string) (entry, bool, error) {
-	e, ok := u.files[name]
-	if !ok || e.mode != linkMode {
-		return e, ok, nil
-	}
-	target, err := u.repo.Exec(ctx, nil, "cat-file", "blob", e.id)
-	e, ok = u.files[path.Join(path.Dir(name), target)]
-	return e, ok && e.mode != linkMode, err
-}
-
 // crate compares one crate with the commit.
 func (u *upstream) crate(ctx context.Context, c *cratefile.File) ([]prove.Proof, error) {
 	name := c.Name + " " + c.Version
@@ -147,7 +107,7 @@ func (u *upstream) crate(ctx context.Context, c *cratefile.File) ([]prove.Proof,
 		return []prove.Proof{files}, nil
 	}
 	dir := strings.TrimSuffix(c.VCS.Path, "/")
-	manifest := prove.Proof{Name: name + " has a manifest with the bill's changes alone", State: "missing", Detail: "Cargo.toml.orig is not in it"}
+	original := prove.Proof{Name: name + " has a manifest with the bill's changes alone", State: "missing", Detail: "Cargo.toml.orig is not in it"}
 	var other, unseen []string
 	err := c.Each(func(at string, size int64, content io.Reader) error {
 		switch at {
@@ -156,7 +116,7 @@ func (u *upstream) crate(ctx context.Context, c *cratefile.File) ([]prove.Proof,
 		case "Cargo.toml.orig":
 			text, err := io.ReadAll(content)
 			if err == nil {
-				manifest.State, manifest.Detail, err = u.manifest(ctx, path.Join(dir, "Cargo.toml"), text)
+				original.State, original.Detail, err = u.manifest(ctx, path.Join(dir, "Cargo.toml"), text)
 			}
 			return err
 		}
@@ -168,7 +128,7 @@ func (u *upstream) crate(ctx context.Context, c *cratefile.File) ([]prove.Proof,
 		switch {
 		case err != nil:
 			return err
-		case ok && e.id == id, !ok && path.Base(at) == at && u.above(dir, at, id):
+		case ok && e.id == id, !ok && u.brought(c.Manifest, at, id):
 		case !ok && u.inModule(path.Join(dir, at)):
 			unseen = append(unseen, at)
 		default:
@@ -185,27 +145,7 @@ func (u *upstream) crate(ctx context.Context, c *cratefile.File) ([]prove.Proof,
 	case len(unseen) > 0:
 		files.State, files.Detail = "unknown", "of a submodule, which is not fetched: "+some(unseen)
 	}
-	return []prove.Proof{files, manifest}, nil
-}
-
-// above finds a readme or licence that cargo has taken from a folder above the crate's.
-func (u *upstream) above(dir, name, id string) bool {
-	for dir != "." && dir != "" {
-		dir = path.Dir(dir)
-		if u.files[path.Join(dir, name)].id == id {
-			return true
-		}
-	}
-	return false
-}
-
-func (u *upstream) inModule(name string) bool {
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		if u.files[dir].mode == moduleMode {
-			return true
-		}
-	}
-	return false
+	return []prove.Proof{files, original}, nil
 }
 
 // some names a few of many.

@@ -4,7 +4,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +58,30 @@ func packed(t *testing.T, files map[string]string) *cratefile.File {
 	return f
 }
 
+// linked returns a commit with links besides what another one has.
+func linked(t *testing.T, repo *git.Repo, commit string, links map[string]string) string {
+	t.Helper()
+	config := [][2]string{{"user.name", "Ada"}, {"user.email", "ada@example.invalid"}}
+	exec := func(args ...string) string {
+		t.Helper()
+		out, err := repo.Exec(t.Context(), config, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(out)
+	}
+	exec("checkout", "--quiet", commit)
+	for at, to := range links {
+		at = filepath.Join(repo.Dir, at)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o755), os.Symlink(to, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("add", "--all")
+	exec("commit", "--quiet", "--message", "links")
+	return exec("rev-parse", "HEAD")
+}
+
 // TestProve holds which crates are made of a commit's files with the bill's changes alone.
 func TestProve(t *testing.T) {
 	ctx := t.Context()
@@ -63,11 +90,12 @@ func TestProve(t *testing.T) {
 		t.Fatal(err)
 	}
 	commit, err := repo.CommitFiles(ctx, git.CommitRequest{Branch: "main", Message: "First", Author: git.Identity{Name: "Ada", Email: "ada@example.invalid"}, Time: time.Unix(1, 0), Files: map[string][]byte{
-		"README.md": []byte("read me"), "LICENSE": []byte("MIT"), "a/Cargo.toml": []byte(theirs), "a/src/lib.rs": []byte("// a"), "b/src/lib.rs": []byte("// b"),
+		"README.md": []byte("read me"), "LICENSE": []byte("MIT"), "a/Cargo.toml": []byte(theirs), "a/src/lib.rs": []byte("// a"), "b/src/lib.rs": []byte("// b"), "docs/terms/COPYING": []byte("terms"),
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	commit = linked(t, repo, commit, map[string]string{"a/src/docs": "../../docs", "a/src/mine": "docs/terms/COPYING", "a/src/out": "/etc/passwd", "a/src/up": "../../../x", "a/src/ring": "ring"})
 	changed := strings.NewReplacer(`"1.0.0"`, `"1.0.0-x"`, `path = "../b" }`, `path = "../b", version = "=1.0.0-x", registry = "feed" }`, `c = "1"`, `c = { version = "2", registry = "feed" }`).Replace(theirs)
 	bill := &release.Bill{Commit: commit, Upstream: &release.Upstream{Changes: []string{
 		`a/Cargo.toml: package.version = "1.0.0-x"`, `a/Cargo.toml: dependencies.b.version = "=1.0.0-x"`, `a/Cargo.toml: dependencies.b.registry = "feed"`,
@@ -84,6 +112,12 @@ func TestProve(t *testing.T) {
 		"moreFiles":       {files: map[string]string{"build.rs": "// evil"}, made: "different", manifest: "same", detail: "build.rs"},
 		"siblingsFile":    {files: map[string]string{"lib.rs": "// b"}, made: "different", manifest: "same", detail: "lib.rs"},
 		"otherReadme":     {files: map[string]string{"README.md": "buy me"}, made: "different", manifest: "same", detail: "README.md"},
+		"licenceAbove":    {files: map[string]string{"COPYING": "terms"}, made: "same", manifest: "same"},
+		"otherLicence":    {files: map[string]string{"COPYING": "theirs"}, made: "different", manifest: "same", detail: "COPYING"},
+		"behindLinks":     {files: map[string]string{"src/docs/terms/COPYING": "terms", "src/mine": "terms"}, made: "same", manifest: "same"},
+		"linkOut":         {files: map[string]string{"src/out": "root:"}, made: "different", manifest: "same", detail: "src/out"},
+		"linkAbove":       {files: map[string]string{"src/up": "root:"}, made: "different", manifest: "same", detail: "src/up"},
+		"linkToItself":    {files: map[string]string{"src/ring": "root:"}, made: "different", manifest: "same", detail: "src/ring"},
 		"otherCommit":     {files: map[string]string{".cargo_vcs_info.json": `{"git":{"sha1":"0123456789abcdef0123456789abcdef01234567"},"path_in_vcs":"a"}`}, made: "different"},
 		"noCommit":        {files: map[string]string{".cargo_vcs_info.json": "-"}, made: "different"},
 		"noManifest":      {files: map[string]string{"Cargo.toml.orig": "-"}, made: "same", manifest: "missing"},
@@ -96,7 +130,7 @@ func TestProve(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := map[string]string{
-				"Cargo.toml": "[package]\nname = \"a\"\nversion = \"1.0.0-x\"\n", "Cargo.toml.orig": changed, "Cargo.lock": "version = 4\n", "src/lib.rs": "// a", "README.md": "read me", "LICENSE": "MIT",
+				"Cargo.toml": "[package]\nname = \"a\"\nversion = \"1.0.0-x\"\nreadme = \"README.md\"\nlicense-file = \"COPYING\"\n", "Cargo.toml.orig": changed, "Cargo.lock": "version = 4\n", "src/lib.rs": "// a", "README.md": "read me", "COPYING": "terms",
 				".cargo_vcs_info.json": `{"git":{"sha1":"` + commit + `","dirty":true},"path_in_vcs":"a"}`,
 			}
 			maps.Copy(files, c.files)

@@ -394,7 +394,11 @@ func (s *Source) Package(ctx context.Context, order observe.PackageOrder) (*pack
 	if !s.Config.Package.Verify {
 		verify = pack.Off
 	}
-	return pack.All(ctx, s.zone, pack.Request{Source: s.clone, Changed: true, Crates: order.Crates, Registry: order.Registry.Name, Indexes: indexes, Stands: stands, Locked: pack.Off, Verify: verify, Out: order.Out, Progress: order.Progress})
+	packed, err := pack.All(ctx, s.zone, pack.Request{Source: s.clone, Changed: true, Crates: order.Crates, Registry: order.Registry.Name, Indexes: indexes, Stands: stands, Locked: pack.Off, Verify: verify, Out: order.Out, Progress: order.Progress})
+	if err != nil {
+		return nil, err
+	}
+	return packed, s.compare(ctx, packed)
 }
 
 // Publish is not for crates of others: cargo would show the token to their build scripts.
