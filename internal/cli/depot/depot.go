@@ -129,6 +129,8 @@ func (f Flags) jobs(cfg config.Config, names []string) ([]config.Redist, error) 
 		return nil, usage("which crates of which revision, to where?", "with --git give --rev, --to and --crate, and neither --from nor --lock")
 	case f.Git == "" && f.Rev+f.Scheme+f.Name != "" || f.Git == "" && len(f.Metadata) > 0:
 		return nil, usage("--rev, --name, --version-scheme and --metadata are for --git", "a [[redist]] in "+config.File+" says them itself")
+	case f.Name != "" && f.Name != repack.Name(config.Redist{Source: f.Name}):
+		return nil, usage(fmt.Sprintf("--name %q cannot be part of a tag's name", f.Name), "use letters, digits, - and _")
 	case byFlags && f.Git != "":
 		url := f.Git
 		if info, err := os.Stat(url); err == nil && info.IsDir() {
