@@ -296,24 +296,12 @@ func (d *Depot) fromGit(ctx context.Context, job config.Redist, f Flags) (*redis
 		return nil, err
 	}
 	w.TokenFrom = d.TokenFrom
-	src := &repack.Source{Order: repack.Order{Job: job, Index: client.Registry().Index, Rules: d.Config.ThirdParty}, Config: d.Config, Scratch: scratch, Now: time.Now()}
-	defer src.Close()
+	src := &repack.Source{Order: repack.Order{Job: job, Rules: d.Config.ThirdParty}, Config: d.Config, Scratch: scratch, Now: time.Now()}
+	defer d.open(src, client)()
 	if name := cmp.Or(job.Watch, config.CratesIO); name != "none" && name != job.Registry {
 		if src.Watch, err = d.client(name, nil); err != nil {
 			return nil, err
 		}
-	}
-	var closeGate func()
-	defer func() {
-		if closeGate != nil {
-			closeGate()
-		}
-	}()
-	src.Gate = func(string, string) (url string, err error) {
-		if closeGate == nil && d.HasToken(job.Registry) {
-			url, closeGate, err = gate.Open(client)
-		}
-		return url, err
 	}
 	o := ship.Options{Planned: func(s release.Snapshot, plan release.Plan) func(converge.Event) {
 		return d.Draw(repack.Name(job)+" -> "+job.Registry, plan.Plan)
@@ -333,4 +321,21 @@ func (d *Depot) fromGit(ctx context.Context, job config.Redist, f Flags) (*redis
 		tell(ctx, hub, repack.Name(job), r)
 	}
 	return r, err
+}
+
+// open lets a source package crates for a registry, and returns what ends that.
+func (d *Depot) open(src *repack.Source, client *registry.Client) (end func()) {
+	src.Order.Index = client.Registry().Index
+	var url string
+	shut := func() {}
+	src.Gate = func(name, _ string) (_ string, err error) {
+		if url == "" && d.HasToken(name) {
+			url, shut, err = gate.Open(client)
+		}
+		return url, err
+	}
+	return func() {
+		src.Close()
+		shut()
+	}
 }

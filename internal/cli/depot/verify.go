@@ -24,13 +24,10 @@ func (h Host) Verify(ctx context.Context, tag string, rebuild bool, f Flags) (s 
 	if err != nil || !isLedger(cfg, tag) {
 		return s, nil, false, nil // what is wrong with the folder, the release will say
 	}
-	if rebuild {
-		return s, nil, true, &problem.Error{Kind: problem.Usage, Summary: "a redistribution is not packaged again", Hint: "without --rebuild its crates are compared with upstream's commit, file by file"}
-	}
 	d := Depot{Config: cfg, Indexes: indexes, Dir: h.Dir(), Env: h.Env, Hub: func(ctx context.Context) (*forge.Client, error) { return h.Hub(ctx, f) }}
 	h.Wire(&d)
 	defer h.Close()
-	s, proofs, err = d.verify(ctx, tag)
+	s, proofs, err = d.verify(ctx, tag, rebuild)
 	return s, proofs, true, err
 }
 
@@ -41,7 +38,7 @@ func isLedger(cfg config.Config, tag string) bool {
 }
 
 // verify proves a redistribution by its bill of lading: the bill, the assets, the registries, upstream's commit.
-func (d *Depot) verify(ctx context.Context, tag string) (release.Snapshot, []prove.Proof, error) {
+func (d *Depot) verify(ctx context.Context, tag string, rebuild bool) (release.Snapshot, []prove.Proof, error) {
 	scratch, err := disk.Scratch(d.Env["RUNNER_TEMP"])
 	if err != nil {
 		return release.Snapshot{}, nil, err
@@ -63,7 +60,20 @@ func (d *Depot) verify(ctx context.Context, tag string) (release.Snapshot, []pro
 	if err != nil {
 		return s, nil, err
 	}
+	src := &repack.Source{Config: d.Config, Scratch: scratch}
+	if bill := s.Remote.Ledger.Bill; rebuild && bill != nil {
+		if src.Order.Job, err = repack.Again(bill); err != nil {
+			return s, nil, err
+		}
+		index := bill.Crates[0].Registries[0].Index
+		client, err := w.Registry(src.Order.Job.Registry, index)
+		if err != nil {
+			return s, nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("the registry %s of the bill is another one here", src.Order.Job.Registry), Err: err, Hint: "the crates name its index, so without it they are not the same bytes"}
+		}
+		defer d.open(src, client)()
+		src.Order.Index = index // as it was spelled then
+	}
 	d.Say("Comparing with upstream.")
-	more, err := repack.Prove(ctx, w.Forge, s, scratch)
+	more, err := repack.Prove(ctx, w.Forge, s, src, rebuild)
 	return s, append(proofs, more...), err
 }

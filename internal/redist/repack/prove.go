@@ -26,8 +26,9 @@ var commitID = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
 // Prove holds the crates of a redistribution against the revision that its bill names: upstream has the commit, every file
 // of every crate is that commit's, and of its manifests nothing was changed but what the bill says. What cargo makes of a
-// manifest (Cargo.toml in the crate, beside the original) is cargo's and is not compared. Upstream is fetched into scratch.
-func Prove(ctx context.Context, hub *forge.Client, s release.Snapshot, scratch string) ([]prove.Proof, error) {
+// manifest (Cargo.toml in the crate, beside the original) is cargo's and is compared only with rebuild, which packages the
+// crates again; src says how, and is otherwise just a folder to fetch upstream into.
+func Prove(ctx context.Context, hub *forge.Client, s release.Snapshot, src *Source, rebuild bool) ([]prove.Proof, error) {
 	bill := s.Remote.Ledger.Bill
 	if bill == nil {
 		return nil, nil
@@ -36,7 +37,7 @@ func Prove(ctx context.Context, hub *forge.Client, s release.Snapshot, scratch s
 		return []prove.Proof{{Name: "upstream", State: "missing", Detail: "the bill names no repository and commit that the crates are from"}}, nil
 	}
 	from := prove.Proof{Name: fmt.Sprintf("%s in %s", release.Short(bill.Commit), git.StripCredentials(bill.Upstream.Repository)), State: "same"}
-	mirror, err := git.Mirror(ctx, bill.Upstream.Repository, filepath.Join(scratch, "upstream.git"))
+	mirror, err := git.Mirror(ctx, bill.Upstream.Repository, filepath.Join(src.Scratch, "upstream.git"))
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, err
@@ -55,6 +56,7 @@ func Prove(ctx context.Context, hub *forge.Client, s release.Snapshot, scratch s
 		return nil, err
 	}
 	proofs := []prove.Proof{from}
+	released := map[string]*cratefile.File{} // by name
 	for _, c := range bill.Crates {
 		file, err := fetched(ctx, hub, s, c)
 		if err != nil {
@@ -63,11 +65,17 @@ func Prove(ctx context.Context, hub *forge.Client, s release.Snapshot, scratch s
 		if file == nil {
 			continue // it is missing or another one, which was said of the asset
 		}
+		released[c.Name] = file
 		more, err := u.crate(ctx, file)
 		if err != nil {
 			return nil, err
 		}
 		proofs = append(proofs, more...)
+	}
+	if rebuild {
+		src.mirror = mirror
+		more, err := src.rebuild(ctx, bill, released)
+		return append(proofs, more...), err
 	}
 	return proofs, nil
 }

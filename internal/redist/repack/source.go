@@ -49,9 +49,10 @@ type Source struct {
 	// Watch is the registry on which upstream might publish the crates itself. May be nil.
 	Watch *registry.Client
 
-	mirror *git.Repo
-	clone  *git.Repo
-	zone   *zone.Zone
+	mirror   *git.Repo
+	clone    *git.Repo
+	zone     *zone.Zone
+	versions map[string]string // of the crates, where a bill says them
 }
 
 // Close ends the build zone.
@@ -268,9 +269,9 @@ func (s *Source) run(ctx context.Context, dir string, argv ...string) ([]byte, e
 }
 
 // changes works out what the manifests must say: versions, and where the chosen crates find each other.
-func (s *Source) changes(w *cargo.Workspace, origin redist.Origin) (edit.Changes, error) {
+func (s *Source) changes(w *cargo.Workspace, origin redist.Origin) (out edit.Changes, err error) {
 	job := s.Order.Job
-	out := edit.Changes{Versions: map[string]semver.Version{}}
+	out = edit.Changes{Versions: map[string]semver.Version{}}
 	for _, name := range job.Crates {
 		m, ok := w.Member(name)
 		if !ok {
@@ -284,9 +285,11 @@ func (s *Source) changes(w *cargo.Workspace, origin redist.Origin) (edit.Changes
 		if err := s.whole(m); err != nil {
 			return out, err
 		}
-		text, err := redist.Version(job.Version, m.Version, origin)
-		if err != nil {
-			return out, err
+		text, known := s.versions[name]
+		if !known {
+			if text, err = redist.Version(job.Version, m.Version, origin); err != nil {
+				return out, err
+			}
 		}
 		if out.Versions[name], err = semver.Parse(text); err != nil {
 			return out, err
