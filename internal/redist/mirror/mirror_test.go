@@ -283,6 +283,8 @@ func TestFaults(t *testing.T) {
 		{"target publish c0-l0 #1: accept-then 500"},
 		{"target publish c0-l0 #1: accept-then drop", "target publish c1-l0 #1: drop"},
 		{"target publish c0-l1 #1: refuse 429 retry-after 60s"},
+		{"source download c0-l1 #1: refuse 429 retry-after 60s"},
+		{"source index c0-l1 #1: refuse 429 retry-after 10s", "target index c1-l1 #1: refuse 429 retry-after 10s"},
 		{"target publish c0-l1 #1: accept-then 502", "target index c0-l1 #2: refuse 500"},
 		{"target index c0-l0 #3: refuse 500", "target config #1: refuse 503"},
 	} {
@@ -299,17 +301,22 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A limit that lasts longer than the run may wait ends it as waiting, with the time.
+// A limit of either side that lasts longer than the run may wait ends it as waiting, with the time.
 func TestRateLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := stage(t, 2, 1, registrytwin.Config{Manners: registrytwin.Lenient}, "target publish c0-l0 #1: refuse 429 retry-after 5h")
-		r, _ := s.move(t, Options{})
-		if r.Outcome != release.Waiting || r.Until == nil || r.ExitCode() != 3 {
-			t.Errorf("outcome %s until %v: %+v", r.Outcome, r.Until, r.Problems)
-		}
-		r, err := s.move(t, Options{})
-		s.whole(t, r, err)
-	})
+	for _, at := range []string{"target publish c0-l0", "source download c0-l0", "source index c0-l0", "target index c1-l0", "source config", "target config"} {
+		t.Run(at, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := stage(t, 2, 1, registrytwin.Config{Manners: registrytwin.Lenient}, at+" #1: refuse 429 retry-after 5h")
+				began := time.Now()
+				r, err := s.move(t, Options{})
+				if r.Outcome != release.Waiting || r.Until == nil || r.Until.Sub(began) < 5*time.Hour-time.Minute || r.ExitCode() != 3 || time.Since(began) > time.Hour {
+					t.Errorf("outcome %s until %v after %s: %v, %+v", r.Outcome, r.Until, time.Since(began), err, r.Problems)
+				}
+				r, err = s.move(t, Options{})
+				s.whole(t, r, err)
+			})
+		})
+	}
 }
 
 // A source that gives other bytes than its index says stops the run with both sums, and nothing of it is uploaded.

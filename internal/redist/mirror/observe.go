@@ -67,8 +67,8 @@ func Observe(ctx context.Context, w World, req Request) (redist.Snapshot, error)
 	}
 	s.Crates, s.Left = wanted, left
 	g, asking := errgroup.WithContext(ctx)
-	g.Go(func() error { return access(asking, w.Source, &s.Source, "") })
-	g.Go(func() error { return access(asking, w.Target, &s.Target, w.TokenVariable) })
+	g.Go(func() error { return w.access(asking, w.Source, &s.Source, "") })
+	g.Go(func() error { return w.access(asking, w.Target, &s.Target, w.TokenVariable) })
 	if err := g.Wait(); err != nil || s.Source.Problem+s.Target.Problem != "" {
 		return s, err
 	}
@@ -151,9 +151,9 @@ func (w World) holds(p lockfile.Package) bool {
 }
 
 // access finds out whether a registry can be used; variable is given for the one that is written to.
-func access(ctx context.Context, client *registry.Client, side *redist.Side, variable string) error {
+func (w World) access(ctx context.Context, client *registry.Client, side *redist.Side, variable string) error {
 	var got registry.Access
-	err := patiently(ctx, func() (err error) {
+	err := w.patiently(ctx, func() (err error) {
 		got, err = client.Check(ctx)
 		return err
 	})
@@ -168,7 +168,7 @@ func access(ctx context.Context, client *registry.Client, side *redist.Side, var
 	case err == nil:
 	case errors.As(err, &re) && !re.Retryable():
 		side.Problem, side.Hint = re.Error(), "is its index right, in "+config.File+" or .cargo/config.toml?"
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, problem.ExitCode(err) == problem.ExitWaiting:
 		return err
 	default:
 		return &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("registry %s does not answer", side.Name), Err: err, Hint: "run again when it does; nothing was moved"}
@@ -201,7 +201,7 @@ func lookAll(ctx context.Context, w World, s *redist.Snapshot) error {
 			for _, name := range order {
 				g.Go(func() error {
 					var entries []registry.Entry
-					err := patiently(ctx, func() (err error) {
+					err := w.patiently(ctx, func() (err error) {
 						entries, err = side.client.Lookup(ctx, name)
 						return err
 					})
@@ -244,16 +244,27 @@ func noteSource(c *redist.Crate, e registry.Entry, names map[string][]int, all [
 	}
 }
 
-// patiently asks again where a registry stumbled, for some seconds: one lost answer out of hundreds should not end a run
-// that has not begun.
-func patiently(ctx context.Context, ask func() error) error {
-	for wait := 250 * time.Millisecond; ; wait *= 2 {
+// patiently asks again where a registry stumbled, for some seconds, or asked for a pause, as long as a run may wait: one
+// lost answer out of hundreds should not end a run that has not begun.
+func (w World) patiently(ctx context.Context, ask func() error) error {
+	began := time.Now()
+	for wait := 250 * time.Millisecond; ; {
 		err := ask()
 		var re *registry.Error
-		if err == nil || !errors.As(err, &re) || !re.Retryable() || wait > 4*time.Second || time.Until(re.RetryAt) > 30*time.Second {
+		if err == nil || !errors.As(err, &re) || !re.Retryable() {
 			return err
 		}
-		if e := converge.Sleep(ctx, max(wait, time.Until(re.RetryAt))); e != nil {
+		pause := time.Until(re.RetryAt)
+		switch {
+		case w.MaxWait > 0 && re.RetryAt.Sub(began) > w.MaxWait:
+			return &problem.Error{Kind: problem.Waiting, Summary: fmt.Sprintf("registry %s answers nothing until %s", re.Registry, re.RetryAt.UTC().Format(time.RFC3339)), Detail: re.Error(), Until: re.RetryAt,
+				Hint: "run again then; nothing was moved"}
+		case pause <= 0 && wait > 4*time.Second:
+			return err
+		case pause <= 0:
+			pause, wait = wait, 2*wait
+		}
+		if e := converge.Sleep(ctx, pause); e != nil {
 			return err
 		}
 	}

@@ -135,6 +135,9 @@ func (x *steps) fetch(ctx context.Context, c redist.Crate) (converge.Outcome, er
 	}
 	_, err = x.world.Source.Download(ctx, registry.Entry{Name: c.Name, Version: c.Version, Checksum: c.Sum}, f)
 	if err = errors.Join(err, f.Close()); err != nil {
+		if until := x.putOff(err); !until.IsZero() {
+			return converge.Waiting(fmt.Sprintf("registry %s gives nothing until %s", x.snap.Source.Name, until.UTC().Format(time.RFC3339)), until), nil
+		}
 		return converge.Outcome{}, unfetched(err, x.snap.Source.Name, c)
 	}
 	if !x.snap.ContentRules() {
@@ -224,11 +227,19 @@ func (x *steps) publish(ctx context.Context, c redist.Crate) (converge.Outcome, 
 	if seen, e := x.seen(ctx, c); e == nil && seen {
 		return converge.DoneBecause("accepted, although the answer was: " + err.Error()), nil
 	}
-	var re *registry.Error
-	if errors.As(err, &re) && re.Class == registry.RateLimited && x.world.MaxWait > 0 && time.Until(re.RetryAt) > x.world.MaxWait {
-		return converge.Waiting(fmt.Sprintf("registry %s takes no more uploads until %s", x.snap.Target.Name, re.RetryAt.UTC().Format(time.RFC3339)), re.RetryAt), nil
+	if until := x.putOff(err); !until.IsZero() {
+		return converge.Waiting(fmt.Sprintf("registry %s takes no more uploads until %s", x.snap.Target.Name, until.UTC().Format(time.RFC3339)), until), nil
 	}
 	return converge.Outcome{}, x.refused(err, c)
+}
+
+// putOff returns when a registry wants to be asked again, where that is later than a run waits; else zero.
+func (x *steps) putOff(err error) time.Time {
+	var re *registry.Error
+	if errors.As(err, &re) && re.Class == registry.RateLimited && x.world.MaxWait > 0 && time.Until(re.RetryAt) > x.world.MaxWait {
+		return re.RetryAt
+	}
+	return time.Time{}
 }
 
 // lookHolds is how long the snapshot's look may stand for looking again right before an upload. A version that appears
