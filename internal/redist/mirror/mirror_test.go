@@ -63,6 +63,7 @@ type scene struct {
 	lock           string
 	crates         []string
 	scratch        string
+	rules          config.ThirdParty
 }
 
 // stage makes a source with crates in levels, each depending on the one before it in its column, and a lock file that
@@ -85,7 +86,7 @@ func stage(t *testing.T, columns, levels int, target registrytwin.Config, faults
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.lock += fmt.Sprintf("\n[[package]]\nname = %q\nversion = \"1.0.0\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = %q\n%s", name, crate.SHA256, needs)
+			s.lock += locked(name, crate.SHA256) + needs
 			s.crates = append(s.crates, name)
 		}
 	}
@@ -98,9 +99,9 @@ func stage(t *testing.T, columns, levels int, target registrytwin.Config, faults
 		specs = append(specs, spec)
 	}
 	s.faults = fault.NewSet(specs...)
-	s.source = registrytwin.New(registrytwin.Config{URL: "http://source.test", Upstream: registrytwin.Upstream{Folders: []string{folder}}})
-	target.URL = "http://target.test"
 	target.Tokens = []registrytwin.Token{{Label: "us", Value: secret.New("token"), Scope: registrytwin.Publish}}
+	s.source = registrytwin.New(registrytwin.Config{URL: "http://source.test", Tokens: target.Tokens, Upstream: registrytwin.Upstream{Folders: []string{folder}}})
+	target.URL = "http://target.test"
 	s.target = registrytwin.New(target)
 	for name, twin := range map[string]*registrytwin.Twin{"source": s.source, "target": s.target} {
 		h := s.faults.Wrap(name, registrytwin.Op, twin.Handler())
@@ -115,13 +116,18 @@ func stage(t *testing.T, columns, levels int, target registrytwin.Config, faults
 	return s
 }
 
+// locked is a package of a lock file, as its last lines may go on.
+func locked(name, sum string) string {
+	return fmt.Sprintf("\n[[package]]\nname = %q\nversion = \"1.0.0\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = %q\n", name, sum)
+}
+
 func (s *scene) world(t *testing.T) World {
 	t.Helper()
 	dir, err := os.MkdirTemp(s.scratch, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := World{CratesIO: true, TokenVariable: "CARGO_REGISTRIES_TARGET_TOKEN", Scratch: dir, MaxWait: 30 * time.Minute}
+	w := World{CratesIO: true, TokenVariable: "CARGO_REGISTRIES_TARGET_TOKEN", Scratch: dir, MaxWait: 30 * time.Minute, Rules: s.rules}
 	client := func(name string) *registry.Client {
 		r, err := registry.New(name, "sparse+http://"+name+".test/index/")
 		if err != nil {
@@ -238,8 +244,26 @@ func (killed) StopsAll() bool { return true }
 func TestKilledAtEachStep(t *testing.T) {
 	var mu sync.Mutex
 	var keys []string
-	synctest.Test(t, func(t *testing.T) {
+	stage := func(t *testing.T) *scene {
 		s := stage(t, 2, 2, registrytwin.Config{Manners: registrytwin.Lenient})
+		s.rules.Licenses = []string{"MIT"}
+		crate, err := registry.ReadCrate(pack(t, "old", ""))
+		source := s.world(t).Source
+		if err == nil {
+			_, err = source.Publish(t.Context(), crate)
+		}
+		if err == nil {
+			err = source.Yank(t.Context(), "old", "1.0.0")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.lock += locked("old", crate.SHA256)
+		s.crates = append(s.crates, "old")
+		return s
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := stage(t)
 		_, err := s.move(t, Options{Between: func(key string, after bool) error {
 			mu.Lock()
 			defer mu.Unlock()
@@ -250,13 +274,13 @@ func TestKilledAtEachStep(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if len(keys) != 2*4*3 {
-		t.Fatalf("%d moments, want 24: %q", len(keys), keys)
+	if len(keys) != 2*(5*3+2) { // five crates are fetched, published and confirmed, one is yanked, all are judged at once
+		t.Fatalf("%d moments, want 34: %q", len(keys), keys)
 	}
 	for _, at := range keys {
 		t.Run(at, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := stage(t, 2, 2, registrytwin.Config{Manners: registrytwin.Lenient})
+				s := stage(t)
 				var dead atomic.Bool
 				_, err := s.move(t, Options{Between: func(key string, after bool) error {
 					if dead.Load() || fmt.Sprint(key, " ", after) == at {
@@ -270,6 +294,10 @@ func TestKilledAtEachStep(t *testing.T) {
 				}
 				r, err := s.move(t, Options{})
 				s.whole(t, r, err)
+				entries, err := s.world(t).Target.Lookup(t.Context(), "old")
+				if e, ok := registry.Find(entries, "1.0.0"); err != nil || !ok || !e.Yanked {
+					t.Errorf("old is not yanked: %+v, %v", e, err)
+				}
 			})
 		})
 	}
