@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -347,33 +349,93 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
-// A source that gives other bytes than its index says stops the run with both sums, and nothing of it is uploaded.
-func TestSourceLies(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := stage(t, 1, 1, registrytwin.Config{Manners: registrytwin.Lenient})
-		other := pack(t, "c0-l0", "[features]\nevil = []\n")
-		s.net.Serve("liar.test", &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(r.URL.Path, "/download") {
-				w.Write(other)
-				return
-			}
-			if strings.HasSuffix(r.URL.Path, "config.json") {
-				io.WriteString(w, `{"dl":"http://liar.test/api/v1/crates","api":"http://liar.test"}`)
-				return
-			}
-			s.source.Handler().ServeHTTP(w, r)
-		})})
-		w := s.world(t)
-		r, err := registry.New("source", "sparse+http://liar.test/index/")
-		if err != nil {
+// archive is a .crate of these files, each as given, whatever it may be called.
+func archive(t *testing.T, files ...[2]string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	zip := gzip.NewWriter(&out)
+	w := tar.NewWriter(zip)
+	for _, f := range files {
+		if err := w.WriteHeader(&tar.Header{Name: f[0], Mode: 0o644, Size: int64(len(f[1])), Typeflag: tar.TypeReg}); err != nil {
 			t.Fatal(err)
 		}
-		w.Source = registry.NewClient(r, registry.Options{HTTP: &http.Client{Transport: &http.Transport{DialContext: s.net.DialNamed, DisableKeepAlives: true}}})
-		got, _ := Move(t.Context(), w, Request{Locks: []Lock{{Name: "Cargo.lock", Text: []byte(s.lock)}}}, Options{})
-		if got.Outcome != release.Stopped || len(got.Problems) != 1 || !strings.Contains(got.Problems[0].Detail, "the index says") || len(s.target.Accepted()) != 0 {
-			t.Errorf("outcome %s: %+v", got.Outcome, got.Problems)
+		io.WriteString(w, f[1])
+	}
+	if err := errors.Join(w.Close(), zip.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// bomb is a small .crate that unpacks to more than one may have.
+func bomb(t *testing.T) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	zip, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	if err == nil {
+		err = tar.NewWriter(zip).WriteHeader(&tar.Header{Name: "c0-l0-1.0.0/x", Mode: 0o644, Size: 520 << 20, Typeflag: tar.TypeReg})
+	}
+	for range 521 {
+		if err == nil {
+			_, err = zip.Write(make([]byte, 1<<20))
 		}
-	})
+	}
+	if err = errors.Join(err, zip.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// A source whose index or files are not what they should be stops the run, and nothing of it is uploaded.
+func TestSourceLies(t *testing.T) {
+	line := func(name, sum string) string {
+		return fmt.Sprintf(`{"name":%q,"vers":"1.0.0","deps":[],"cksum":%q,"features":{},"yanked":false}`+"\n", name, sum)
+	}
+	good := [2]string{"c0-l0-1.0.0/Cargo.toml", "[package]\nname = \"c0-l0\"\nversion = \"1.0.0\"\n"}
+	other := [2]string{"other-1.0.0/Cargo.toml", "[package]\nname = \"other\"\nversion = \"1.0.0\"\n"}
+	for name, c := range map[string]struct {
+		index func(sum string) string // nil is an index that tells the truth of the file
+		file  []byte
+		want  string
+	}{
+		"other bytes":     {func(string) string { return line("c0-l0", strings.Repeat("a", 64)) }, archive(t, good), "the index says"},
+		"another crate":   {nil, archive(t, other), "c0-l0 1.0.0"},
+		"out of the tree": {nil, archive(t, good, [2]string{"c0-l0-1.0.0/../../.ssh/authorized_keys", "x"}), "clean relative path"},
+		"no archive":      {nil, []byte("nothing that unpacks"), "gzip"},
+		"a bomb":          {nil, bomb(t), "more than 536870912 bytes"},
+		"another name":    {func(sum string) string { return line("other", sum) }, archive(t, good), `crate "other"`},
+		"no checksum":     {func(string) string { return line("c0-l0", "00") }, archive(t, good), "no sha256"},
+		"no JSON":         {func(string) string { return "<html>" }, archive(t, good), "index of c0-l0"},
+		"too much":        {func(sum string) string { return strings.Repeat(" ", 64<<20) + line("c0-l0", sum) }, archive(t, good), "67108864 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := stage(t, 1, 1, registrytwin.Config{Manners: registrytwin.Lenient})
+				s.net.Serve("liar.test", &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					switch sum := sha256.Sum256(c.file); {
+					case strings.HasSuffix(r.URL.Path, "/download"):
+						w.Write(c.file)
+					case strings.HasSuffix(r.URL.Path, "config.json"):
+						io.WriteString(w, `{"dl":"http://liar.test/api/v1/crates","api":"http://liar.test"}`)
+					case c.index != nil:
+						io.WriteString(w, c.index(hex.EncodeToString(sum[:])))
+					default:
+						io.WriteString(w, line("c0-l0", hex.EncodeToString(sum[:])))
+					}
+				})})
+				w := s.world(t)
+				r, err := registry.New("source", "sparse+http://liar.test/index/")
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.Source = registry.NewClient(r, registry.Options{HTTP: &http.Client{Transport: &http.Transport{DialContext: s.net.DialNamed, DisableKeepAlives: true}}})
+				got, _ := Move(t.Context(), w, Request{Crates: []string{"c0-l0@1.0.0"}}, Options{Attempts: 1})
+				if got.Outcome != release.Stopped && got.Outcome != release.Failed || len(got.Problems) != 1 || len(s.target.Accepted()) != 0 || !strings.Contains(fmt.Sprint(got.Problems[0]), c.want) || got.Problems[0].Hint == "" {
+					t.Errorf("outcome %s: %+v, want %s", got.Outcome, got.Problems, c.want)
+				}
+			})
+		})
+	}
 }
 
 // Somebody publishes other bytes under the same version while the run is under way: both sums, and a stop.

@@ -168,12 +168,22 @@ func (w World) access(ctx context.Context, client *registry.Client, side *redist
 	case err == nil:
 	case errors.As(err, &re) && !re.Retryable():
 		side.Problem, side.Hint = re.Error(), "is its index right, in "+config.File+" or .cargo/config.toml?"
-	case ctx.Err() != nil, problem.ExitCode(err) == problem.ExitWaiting:
-		return err
 	default:
-		return &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("registry %s does not answer", side.Name), Err: err, Hint: "run again when it does; nothing was moved"}
+		return unanswered(ctx, err, side.Name)
 	}
 	return nil
+}
+
+// unanswered says what to do about a question that got no answer, or none that can be used.
+func unanswered(ctx context.Context, err error, name string) error {
+	var re *registry.Error
+	switch {
+	case err == nil || ctx.Err() != nil || errors.As(err, new(*problem.Error)):
+		return err
+	case errors.As(err, &re) && !re.Retryable():
+		return &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("the index of registry %s cannot be used", name), Err: err, Hint: "nothing was moved: ask who runs the registry"}
+	}
+	return &problem.Error{Kind: problem.Failed, Summary: fmt.Sprintf("registry %s does not answer", name), Err: err, Hint: "run again when it does; nothing was moved"}
 }
 
 // lookAll asks both indexes for every crate.
@@ -212,7 +222,7 @@ func lookAll(ctx context.Context, w World, s *redist.Snapshot) error {
 							side.note(&s.Crates[i], e)
 						}
 					}
-					return err
+					return unanswered(ctx, err, side.client.Registry().Name)
 				})
 			}
 			return g.Wait()

@@ -182,7 +182,7 @@ func (x *steps) open(c redist.Crate) (*registry.Crate, error) {
 		return nil, converge.Halt(problem.Error{Summary: fmt.Sprintf("%s %s cannot be published again", c.Name, c.Version), Detail: err.Error(), Err: err, Hint: "registries take no such file any more; without it, what needs it cannot be built from " + x.snap.Target.Name})
 	}
 	if crate.Name != c.Name || crate.Version != c.Version || crate.SHA256 != c.Sum {
-		return nil, converge.Halt(problem.Error{Summary: fmt.Sprintf("what was fetched as %s %s is another crate", c.Name, c.Version), Detail: fmt.Sprintf("index  %s %s sha256 %s\nfile   %s %s sha256 %s", c.Name, c.Version, c.Sum, crate.Name, crate.Version, crate.SHA256)})
+		return nil, converge.Halt(problem.Error{Summary: fmt.Sprintf("what was fetched as %s %s is another crate", c.Name, c.Version), Detail: fmt.Sprintf("index  %s %s sha256 %s\nfile   %s %s sha256 %s", c.Name, c.Version, c.Sum, crate.Name, crate.Version, crate.SHA256), Hint: "nothing of it was uploaded: ask who runs the registry " + x.snap.Source.Name})
 	}
 	return crate, nil
 }
