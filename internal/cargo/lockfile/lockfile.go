@@ -51,7 +51,7 @@ func Parse(text []byte) ([]Package, error) {
 	if err := toml.Unmarshal(text, &raw); err != nil {
 		return nil, err
 	}
-	byName := map[string][]int{}
+	named := map[string][]int{} // by "name" and by "name version"
 	out := make([]Package, len(raw.Package))
 	for i, p := range raw.Package {
 		if p.Name == "" || p.Version == "" {
@@ -61,11 +61,13 @@ func Parse(text []byte) ([]Package, error) {
 		if sum, ok := raw.Metadata["checksum "+p.Name+" "+p.Version+" ("+p.Source+")"].(string); ok && p.Checksum == "" && sum != "<none>" {
 			out[i].Checksum = sum
 		}
-		byName[p.Name] = append(byName[p.Name], i)
+		for _, key := range []string{p.Name, p.Name + " " + p.Version} {
+			named[key] = append(named[key], i)
+		}
 	}
 	for i, p := range raw.Package {
 		for _, text := range p.Dependencies {
-			need, ok := find(out, byName, text)
+			need, ok := find(out, named, text)
 			if !ok {
 				return nil, fmt.Errorf("package %s %s uses %q, which the file does not have", p.Name, p.Version, text)
 			}
@@ -77,12 +79,12 @@ func Parse(text []byte) ([]Package, error) {
 
 // find returns the package that "name", "name version" or "name version (source)" means. The source is without the commit
 // that a git repository was at.
-func find(all []Package, byName map[string][]int, text string) (int, bool) {
+func find(all []Package, named map[string][]int, text string) (int, bool) {
 	name, rest, _ := strings.Cut(text, " ")
 	version, source, _ := strings.Cut(rest, " ")
 	source = strings.Trim(source, "()")
-	for _, i := range byName[name] {
-		if (version == "" || all[i].Version == version) && (source == "" || bare(all[i].Source) == bare(source)) {
+	for _, i := range named[strings.TrimSpace(name+" "+version)] {
+		if source == "" || bare(all[i].Source) == bare(source) {
 			return i, true
 		}
 	}

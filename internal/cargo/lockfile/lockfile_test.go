@@ -1,8 +1,10 @@
 package lockfile
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -77,6 +79,23 @@ func TestParseOldFormat(t *testing.T) {
 	got, err := Parse([]byte("[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"" + cratesIO + "\"\n\n[metadata]\n\"checksum a 1.0.0 (" + cratesIO + ")\" = \"aa\"\n"))
 	if err != nil || len(got) != 1 || got[0].Checksum != "aa" {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A large file is read at once, also where one name has most of its packages.
+func TestParseMany(t *testing.T) {
+	const n = 100_000
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, "[[package]]\nname = \"a\"\nversion = \"0.0.%d\"\nsource = %q\ndependencies = [\"a 0.0.%d\"]\n", i, cratesIO, (i+n/2)%n)
+	}
+	began := time.Now()
+	got, err := Parse([]byte(text.String()))
+	if err != nil || len(got) != n || got[1].Needs[0] != "a@0.0.50001" {
+		t.Errorf("%d packages, %v", len(got), err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }
 
