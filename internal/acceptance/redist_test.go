@@ -100,7 +100,10 @@ func redistributed(t *testing.T, w *outside.World, releases int) {
 			t.Errorf("%s was accepted %d times, want %d", name, n, releases)
 		}
 	}
-	for _, u := range w.Feeds["feed"].Twin.Accepted() {
+	for i, u := range w.Feeds["feed"].Twin.Accepted() {
+		if want := []string{"mshv-bindings", "mshv-ioctls"}[i%2]; u.Name != want {
+			t.Errorf("upload %d is of %s, want %s", i+1, u.Name, want)
+		}
 		if sums[u.Name+"-"+u.Version+".crate"] != u.SHA256 {
 			t.Errorf("%s %s: the registry has other bytes than the ledger", u.Name, u.Version)
 		}
@@ -129,6 +132,7 @@ func TestRedistKilledAtEveryStep(t *testing.T) {
 			moment{step: "confirm/" + name, service: "feed", op: "index " + name, when: accepted(name)})
 	}
 	up := upstream(t)
+	tries(t, all, newRun(t.Context(), t, ledger(t, nil), nil, gitArgs(up, "--dry-run")...).must(t, 0))
 	for _, m := range all {
 		t.Run(strings.ReplaceAll(m.step, "/", "_"), func(t *testing.T) {
 			t.Parallel()
@@ -139,6 +143,66 @@ func TestRedistKilledAtEveryStep(t *testing.T) {
 			}
 			if r := newRun(t.Context(), t, w, nil, gitArgs(up)...).must(t, 0); r.Outcome != release.Redistributed {
 				t.Errorf("outcome %s", r.Outcome)
+			}
+			redistributed(t, w, 1)
+		})
+	}
+}
+
+// tries fails unless there is a moment for each step of a plan that has an effect.
+func tries(t *testing.T, all []moment, plan release.Report) {
+	t.Helper()
+	if len(plan.Steps) == 0 {
+		t.Error("the plan has no step")
+	}
+	for _, step := range plan.Steps {
+		crate := step.Key[strings.LastIndexByte(step.Key, '/')+1:]
+		if name, _, versioned := strings.Cut(crate, "@"); versioned {
+			crate = name
+		}
+		tried := slices.ContainsFunc(all, func(m moment) bool {
+			kind, of, _ := strings.Cut(m.step, "/")
+			return kind == step.Kind && (of == "" || of == crate || strings.HasPrefix(crate, of+"-"))
+		})
+		if looks := step.Kind == release.KindCheck || step.Kind == release.KindCompare; !tried && !looks {
+			t.Errorf("no process is killed after %s", step.Key)
+		}
+	}
+}
+
+// Killed after it opened the issue about what upstream has published, or while it closes it, a run leaves one issue, which
+// the next one keeps.
+func TestRedistNoticeKilled(t *testing.T) {
+	up := upstream(t)
+	args := gitArgs(up, "--watch", "upstream", "--issue")
+	for _, m := range []moment{{step: "open", service: "github", op: "create-issue"}, {step: "last words", service: "github", op: "create-comment *"}, {step: "close", service: "github", op: "update-issue *"}} {
+		t.Run(m.step, func(t *testing.T) {
+			t.Parallel()
+			k := &reaper{moment: m}
+			w := ledger(t, k)
+			if err := w.Publish(t.Context(), "upstream", "mshv-bindings", "9.0.0", "// theirs\n"); err != nil {
+				t.Fatal(err)
+			}
+			state := func(want string) {
+				t.Helper()
+				var states []string
+				for _, i := range w.GitHub.Issues() {
+					states = append(states, i.State)
+				}
+				if !slices.Equal(states, []string{want}) {
+					t.Errorf("the issues are %q, want one that is %s", states, want)
+				}
+			}
+			for _, want := range []string{"open", "closed"} {
+				k.let(t, newRun(t.Context(), t, w, nil, args...))
+				newRun(t.Context(), t, w, nil, args...).must(t, 0)
+				state(want)
+				if err := w.Yank(t.Context(), "upstream", "mshv-bindings", "9.0.0"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !k.killed {
+				t.Error("no run was killed")
 			}
 			redistributed(t, w, 1)
 		})
@@ -261,6 +325,7 @@ func TestRedistFromRegistryKilled(t *testing.T) {
 			moment{step: "publish/" + name, service: "feed", op: "publish " + name},
 			moment{step: "confirm/" + name, service: "feed", op: "index " + name, when: func(w *outside.World) bool { return uploads(w, name) > 0 }})
 	}
+	all = append(all, moment{step: "yank/c", service: "feed", op: "yank c"})
 	for _, m := range all {
 		t.Run(strings.ReplaceAll(m.step, "/", "_"), func(t *testing.T) {
 			t.Parallel()
@@ -273,11 +338,17 @@ func TestRedistFromRegistryKilled(t *testing.T) {
 				}
 				args = append(args, "--crate", name+"@1.0.0")
 			}
+			if err := w.Yank(t.Context(), "upstream", "c", "1.0.0"); err != nil {
+				t.Fatal(err)
+			}
 			if !k.let(t, newRun(t.Context(), t, w, nil, args...)) {
 				t.Fatalf("the call %s %s never came", m.service, m.op)
 			}
 			if r := newRun(t.Context(), t, w, nil, args...).must(t, 0); r.Outcome != release.Redistributed {
 				t.Errorf("outcome %s", r.Outcome)
+			}
+			if again := newRun(t.Context(), t, w, nil, args...).must(t, 0); len(again.Steps) > 0 {
+				t.Errorf("a third run has something to do: %+v", again.Steps)
 			}
 			var got []string
 			for _, u := range w.Feeds["feed"].Twin.Accepted() {
