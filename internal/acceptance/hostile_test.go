@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/tagboat/tagboat/internal/acceptance/outside"
+	"github.com/tagboat/tagboat/internal/rehearsal/sample"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/render"
 )
@@ -85,43 +86,70 @@ func unfenced(markdown string) string {
 	return strings.Join(out, "")
 }
 
+// reports is what the programs of the hostile samples write down.
+var reports = map[string][]string{"hostile-build": {"hostile-build.txt", "hostile-macro.txt"}, "hostile-config": {"hostile-config.txt"}}
+
 // The build scripts, proc macros and configured programs of the hostile samples run in the build zone of a real release,
 // whose process holds the tokens. They find none, and nothing of them is left when it is over.
 func TestHostileWorkspaces(t *testing.T) {
-	for name, reports := range map[string][]string{"hostile-build": {"hostile-build.txt", "hostile-macro.txt"}, "hostile-config": {"hostile-config.txt"}} {
+	for name := range reports {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := startWorld(t, filepath.Join(workspaces, name), outside.Config{Mark: "_CANARY-acceptance-0123456789"}, forFeed)
 			pushTag(t, w, "v0.1.0")
-			// Everything was built when the draft is made; the process waits while the zone is looked at.
-			held := w.Hold("github", "create-release *")
-			r := newRun(t.Context(), t, w, map[string]string{"RUNNER_DEBUG": "1"}, "release", "--tag", "v0.1.0")
-			if err := r.cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			ended := make(chan error, 1)
-			go func() { ended <- r.cmd.Wait() }()
-			select {
-			case <-held.Reached:
-			case err := <-ended:
-				t.Fatalf("the release ended early: %v\n%s\n%s", err, r.out.String(), r.errs.String())
-			}
-			for _, file := range reports {
-				foundNothing(t, zoneFile(t, r, file))
-			}
-			if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
-				t.Fatal(err)
-			}
-			<-ended
-			if strings.Contains(r.out.String()+r.errs.String(), "CANARY") {
-				t.Error("the output holds a token")
-			}
-			if left, err := filepath.Glob(filepath.Join(r.temp, "*")); err != nil || len(left) > 0 {
-				t.Errorf("left behind: %q %v", left, err)
-			}
-			newRun(t.Context(), t, w, nil, "release", "--tag", "v0.1.0").must(t, 0)
+			attacked(t, w, name, "release", "--tag", "v0.1.0")
 		})
 	}
+}
+
+// They do as little to whoever publishes them as somebody else's crates.
+func TestHostileUpstreams(t *testing.T) {
+	for name, crates := range map[string][]string{"hostile-build": {"hostile-user", "hostile-macro", "hostile-build", "hostile-attack"}, "hostile-config": {"hostile-config"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			up := filepath.Join(t.TempDir(), name)
+			if err := sample.Stage(t.Context(), filepath.Join(workspaces, name), up); err != nil {
+				t.Fatal(err)
+			}
+			args := []string{"redist", "--watch", "none", "--git", up, "--rev", "main", "--to", "feed"}
+			for _, crate := range crates {
+				args = append(args, "--crate", crate)
+			}
+			attacked(t, ledgerWorld(t, outside.Config{Mark: "_CANARY-acceptance-0123456789"}), name, args...)
+		})
+	}
+}
+
+// attacked runs a process that builds a hostile sample, and another one that finishes its work.
+func attacked(t *testing.T, w *outside.World, name string, args ...string) {
+	t.Helper()
+	// Everything was built when the draft is made; the process waits while the zone is looked at.
+	held := w.Hold("github", "create-release *")
+	r := newRun(t.Context(), t, w, map[string]string{"RUNNER_DEBUG": "1"}, args...)
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- r.cmd.Wait() }()
+	select {
+	case <-held.Reached:
+	case err := <-ended:
+		t.Fatalf("the run ended early: %v\n%s\n%s", err, r.out.String(), r.errs.String())
+	}
+	for _, file := range reports[name] {
+		foundNothing(t, zoneFile(t, r, file))
+	}
+	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if strings.Contains(r.out.String()+r.errs.String(), "CANARY") {
+		t.Error("the output holds a token")
+	}
+	if left, err := filepath.Glob(filepath.Join(r.temp, "*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %q %v", left, err)
+	}
+	newRun(t.Context(), t, w, nil, args...).must(t, 0)
 }
 
 // zoneFile is what a program wrote into the target folder of the run's build zone.

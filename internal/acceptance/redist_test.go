@@ -49,13 +49,18 @@ func upstream(t *testing.T) string {
 	return dst
 }
 
-// ledger is a world whose repository redistributes what others write.
+// ledger is a world whose repository redistributes what others write. k may be nil.
 func ledger(t *testing.T, k *reaper) *outside.World {
 	t.Helper()
-	var c outside.Config
-	if k != nil {
-		c.Around = k.around
+	if k == nil {
+		return ledgerWorld(t, outside.Config{})
 	}
+	k.world = ledgerWorld(t, outside.Config{Around: k.around})
+	return k.world
+}
+
+func ledgerWorld(t *testing.T, c outside.Config) *outside.World {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "ledger")
 	for name, text := range map[string]string{
 		"README.md":    "Keeps the ledger.\n",
@@ -68,11 +73,7 @@ func ledger(t *testing.T, k *reaper) *outside.World {
 			t.Fatal(err)
 		}
 	}
-	w := startWorld(t, dir, c, nil)
-	if k != nil {
-		k.world = w
-	}
-	return w
+	return startWorld(t, dir, c, nil)
 }
 
 func gitArgs(up string, more ...string) []string {
