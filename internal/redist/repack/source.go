@@ -354,7 +354,7 @@ func (s *Source) describe(ctx context.Context, c *release.Checkout) error {
 		}
 		c.Crates = append(c.Crates, release.Crate{Name: name, Version: m.Version, Manifest: m.Manifest, Line: m.VersionAt.Line, Registries: []string{s.Order.Job.Registry}, Needs: graph.Needs[name]})
 		if doubts := redist.Doubts(m.Version); doubts != "" {
-			c.Findings = append(c.Findings, release.Finding{Rule: "version", Severity: release.Warn, Summary: doubts, Hint: "another scheme avoids it: {version}-{date}, {version}-{date}.r{rev}"})
+			c.Findings = append(c.Findings, release.Finding{Rule: "version", Severity: release.Warn, Summary: doubts, Hint: "another scheme avoids it: {version}-{date}, {version}-{date}.r{rev}, or {version}.{date} where upstream's own version is a pre-release"})
 		}
 		if m.Description == "" || m.License == "" && m.LicenseFile == "" {
 			c.Findings = append(c.Findings, release.Finding{Rule: "metadata", Severity: release.Warn, Summary: fmt.Sprintf("the manifest of %s has no description or no license", name), File: m.Manifest, Hint: "some registries refuse that: supply them with metadata = { description = \"...\", license = \"...\" }"})
