@@ -142,10 +142,17 @@ func TestRedistKilledAtEveryStep(t *testing.T) {
 			if !k.let(t, newRun(t.Context(), t, w, nil, gitArgs(up)...)) {
 				t.Fatalf("the call %s %s never came", m.service, m.op)
 			}
-			if r := newRun(t.Context(), t, w, nil, gitArgs(up)...).must(t, 0); r.Outcome != release.Redistributed {
+			// The next day, which another scheme stands for: what the bill has is finished under the bill's versions.
+			if r := newRun(t.Context(), t, w, nil, gitArgs(up, "--version-scheme", "{version}-tomorrow")...).must(t, 0); r.Outcome != release.Redistributed {
 				t.Errorf("outcome %s", r.Outcome)
 			}
 			redistributed(t, w, 1)
+			if n := len(w.GitHub.Releases()[0].Assets); n != 4 {
+				t.Errorf("the ledger has %d assets, want two crates, their sums and the bill: %+v", n, w.GitHub.Releases()[0].Assets)
+			}
+			if rel, version := w.GitHub.Releases()[0], w.Feeds["feed"].Twin.Accepted()[0].Version; !strings.Contains(rel.Name, version) || !strings.Contains(rel.Body, version) {
+				t.Errorf("the ledger of %s says %q, %q", version, rel.Name, rel.Body)
+			}
 		})
 	}
 }

@@ -49,6 +49,9 @@ func (x *steps) draft(ctx context.Context) (converge.Outcome, error) {
 		if !rel.Draft {
 			return converge.Already("the release is public: " + rel.HTMLURL), nil
 		}
+		if x.bill.Upstream != nil && !holdsBill(rel) {
+			return x.renew(ctx, rel)
+		}
 		return x.correctNotes(ctx, rel)
 	}
 	if notes == "" {
@@ -80,6 +83,32 @@ func (x *steps) correctNotes(ctx context.Context, rel forge.Release) (converge.O
 	}
 	x.rel.Keep(rel)
 	return converge.DoneBecause("is there; its notes named other checksums"), nil
+}
+
+func holdsBill(rel forge.Release) bool {
+	return slices.ContainsFunc(rel.Assets, func(a forge.Asset) bool { return a.Name == release.BillName || a.Name == release.BillNext })
+}
+
+// renew makes the draft of a redistribution one of what this run publishes. A run of another day may have made it, for
+// versions of that day, and ended before there was a bill: they are never published. Nobody else writes such a draft.
+func (x *steps) renew(ctx context.Context, rel forge.Release) (converge.Outcome, error) {
+	for _, a := range rel.Assets {
+		if a.Name != release.SumsName && x.bill.ByAsset(a.Name) == nil {
+			if err := x.rel.Remove(ctx, a.ID); err != nil {
+				return converge.Outcome{}, draft.Denied(err, "delete release assets")
+			}
+		}
+	}
+	title := x.snap.Title()
+	body, err := x.notes(ctx)
+	if err != nil || body == rel.Body && title == rel.Name {
+		return converge.Already("is there"), err
+	}
+	if rel, err = x.world.Forge.UpdateRelease(ctx, rel.ID, forge.Update{Tag: rel.Tag, Name: &title, Body: &body}); err != nil {
+		return converge.Outcome{}, draft.Denied(err, "edit the draft release")
+	}
+	x.rel.Keep(rel)
+	return converge.DoneBecause("is there; it was about other versions, which were never published"), nil
 }
 
 // appeared holds a release that the observation did not see, since a new draft is listed late, against our bytes. Where
