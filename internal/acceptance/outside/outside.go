@@ -149,6 +149,7 @@ func (w *World) startFeed(name string) error {
 	f := &Feed{Name: name, Index: "sparse+" + url + "/index/", Token: "Bearer " + name + w.config.Mark}
 	f.Twin = registrytwin.New(registrytwin.Config{Name: name, URL: url, AuthRequired: true, Manners: w.config.Manners, Bearer: w.bearer, Tokens: []registrytwin.Token{
 		{Label: "tagboat", Value: secret.New(strings.TrimPrefix(f.Token, "Bearer ")), Scope: registrytwin.Publish},
+		{Label: "tagboat", Value: secret.New("next" + w.config.Mark), Scope: registrytwin.Publish}, // after a rotation
 		{Label: "reader", Value: secret.New("reader" + w.config.Mark), Scope: registrytwin.Read}}})
 	f.server = w.serve(l, name, registrytwin.Op, f.Twin.Handler())
 	w.Feeds[name] = f

@@ -50,10 +50,7 @@ func Again(b *release.Bill) (config.Redist, error) {
 // runs: what was verified once is not built again.
 func (s *Source) rebuild(ctx context.Context, b *release.Bill, released map[string]*cratefile.File) ([]prove.Proof, error) {
 	s.Order.Rules, s.Config.Package.Verify = config.ThirdParty{}, false
-	s.versions = map[string]string{}
-	for _, c := range b.Crates {
-		s.versions[c.Name] = c.Version
-	}
+	s.of(b)
 	if err := s.rewrite(ctx, &release.Checkout{Commit: b.Commit, Upstream: &release.Upstream{}}); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,15 @@ import (
 func Publish(ctx context.Context, w observe.World, s *Source, o ship.Options, dry bool) (*redist.Report, error) {
 	o.Command = "redist"
 	w.Source = s
+	s.ledger = func(ctx context.Context, tag string) (*release.Bill, error) {
+		all, err := w.Forge.FindRelease(ctx, tag)
+		if err != nil || len(all) == 0 {
+			return nil, err
+		}
+		observe.Order(all)
+		l, err := observe.ReadLedger(ctx, w, all[0])
+		return l.Bill, err
+	}
 	snap, err := observe.Snapshot(ctx, w, release.Request{Half: release.Second})
 	if err != nil {
 		r := redist.Report{Report: release.ErrorReport("redist", err), Redist: []redist.Part{}}

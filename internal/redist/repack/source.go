@@ -49,6 +49,7 @@ type Source struct {
 	// Watch is the registry on which upstream might publish the crates itself. May be nil.
 	Watch *registry.Client
 
+	ledger   func(ctx context.Context, tag string) (*release.Bill, error) // as it stands in the release, whoever wrote it; may be nil
 	mirror   *git.Repo
 	clone    *git.Repo
 	zone     *zone.Zone
@@ -105,7 +106,32 @@ func (s *Source) Checkout(ctx context.Context, _ release.Request, sealed observe
 			return c, cfg, nil
 		}
 	}
+	if err := s.repeat(ctx, c.Tag.Name); err != nil {
+		return c, cfg, err
+	}
 	return c, cfg, s.rewrite(ctx, &c)
+}
+
+// repeat takes the versions from a ledger that is there and cannot be believed, as after a change of the token. The same
+// versions again give the same bytes, which proves it, or the run stops; those of today would be published beside them.
+func (s *Source) repeat(ctx context.Context, tag string) error {
+	if s.ledger == nil {
+		return nil
+	}
+	bill, err := s.ledger(ctx, tag)
+	if err != nil || bill == nil {
+		return err
+	}
+	s.of(bill)
+	return s.covers(tag, bill)
+}
+
+// of makes the source package under the versions of a bill.
+func (s *Source) of(bill *release.Bill) {
+	s.versions = map[string]string{}
+	for _, c := range bill.Crates {
+		s.versions[c.Name] = c.Version
+	}
 }
 
 // covers refuses a ledger that is about other crates or another registry than this run: to go by it would leave out what
