@@ -22,8 +22,7 @@ func (a *app) verifyCommand() *cobra.Command {
 checksum. With --rebuild the commit is packaged again, in the build zone, and the bytes are compared.
 
 The ledger of a redistribution from git (a tag that begins with redist-) is held against its upstream besides: the commit
-must be there, every file of every crate must be that commit's, and nothing in its manifests changed but what the bill says.
-With --rebuild that commit is rewritten as the bill tells and packaged again.`,
+must be there, every file of every crate must be that commit's, and nothing in its manifests changed but what the bill says.`,
 		Example: "  tagboat verify v0.4.0\n  tagboat verify v0.4.0 --rebuild\n  tagboat verify redist-mshv-52edcf4a1b\n  tagboat verify redist-mshv-52edcf4a1b --rebuild",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,7 +34,7 @@ With --rebuild that commit is rewritten as the bill tells and packaged again.`,
 	for _, name := range []string{"tag", "commit", "branch", "artifacts"} {
 		cmd.Flags().MarkHidden(name)
 	}
-	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "package the commit again and compare the bytes")
+	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "package the commit again, for a redistribution rewritten as its bill tells, and compare the bytes")
 	return cmd
 }
 
