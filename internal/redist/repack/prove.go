@@ -110,11 +110,17 @@ func fetched(ctx context.Context, hub *forge.Client, s release.Snapshot, c relea
 func (u *upstream) crate(ctx context.Context, c *cratefile.File) ([]prove.Proof, error) {
 	name := c.Name + " " + c.Version
 	files := prove.Proof{Name: name + " is made of that commit's files", State: "same"}
-	if c.VCS == nil || c.VCS.SHA1 != u.bill.Commit {
+	if c.VCS == nil || c.VCS.SHA1 != u.bill.Commit && u.module(c.VCS.SHA1) == "" {
 		files.State, files.Detail = "different", ".cargo_vcs_info.json names another commit"
 		return []prove.Proof{files}, nil
 	}
 	dir := strings.TrimSuffix(c.VCS.Path, "/")
+	if module := u.module(c.VCS.SHA1); module != "" {
+		if dir = path.Join(module, dir); u.clone == nil {
+			files.State, files.Detail = "unknown", "it is of the submodule "+module+", which is not fetched"
+			return []prove.Proof{files}, nil
+		}
+	}
 	original := prove.Proof{Name: name + " has a manifest with the bill's changes alone", State: "missing", Detail: "Cargo.toml.orig is not in it"}
 	var other, unseen []string
 	err := c.Each(func(at string, size int64, content io.Reader) error {

@@ -58,7 +58,10 @@ func packed(t *testing.T, files map[string]string) *cratefile.File {
 	return f
 }
 
-// linked returns a commit with links besides what another one has.
+// module is the commit of a submodule in vendor.
+const module = "89abcdef0123456789abcdef0123456789abcdef"
+
+// linked returns a commit with links and a submodule besides what another one has.
 func linked(t *testing.T, repo *git.Repo, commit string, links map[string]string) string {
 	t.Helper()
 	config := [][2]string{{"user.name", "Ada"}, {"user.email", "ada@example.invalid"}}
@@ -78,6 +81,7 @@ func linked(t *testing.T, repo *git.Repo, commit string, links map[string]string
 		}
 	}
 	exec("add", "--all")
+	exec("update-index", "--add", "--cacheinfo", "160000,"+module+",vendor")
 	exec("commit", "--quiet", "--message", "links")
 	return exec("rev-parse", "HEAD")
 }
@@ -119,6 +123,7 @@ func TestProve(t *testing.T) {
 		"linkAbove":       {files: map[string]string{"src/up": "root:"}, made: "different", manifest: "same", detail: "src/up"},
 		"linkToItself":    {files: map[string]string{"src/ring": "root:"}, made: "different", manifest: "same", detail: "src/ring"},
 		"otherCommit":     {files: map[string]string{".cargo_vcs_info.json": `{"git":{"sha1":"0123456789abcdef0123456789abcdef01234567"},"path_in_vcs":"a"}`}, made: "different"},
+		"ofSubmodule":     {files: map[string]string{".cargo_vcs_info.json": `{"git":{"sha1":"` + module + `"},"path_in_vcs":"a"}`}, made: "unknown", detail: "of the submodule vendor"},
 		"noCommit":        {files: map[string]string{".cargo_vcs_info.json": "-"}, made: "different"},
 		"noManifest":      {files: map[string]string{"Cargo.toml.orig": "-"}, made: "same", manifest: "missing"},
 		"otherValue":      {files: map[string]string{"Cargo.toml.orig": strings.Replace(changed, `"=1.0.0-x"`, `"=1.0.0-y"`, 1)}, made: "same", manifest: "different", detail: `dependencies.b.version = "=1.0.0-y"`},

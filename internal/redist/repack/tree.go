@@ -107,6 +107,16 @@ func (u *upstream) brought(m *cratefile.Manifest, name, id string) bool {
 	return false
 }
 
+// module returns where the submodule that is at a commit lies, "" where none is: to cargo it is the repository of its crates.
+func (u *upstream) module(commit string) string {
+	for at, e := range u.files {
+		if e.mode == moduleMode && e.id == commit {
+			return at
+		}
+	}
+	return ""
+}
+
 func (u *upstream) inModule(name string) bool {
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 		if u.files[dir].mode == moduleMode {
