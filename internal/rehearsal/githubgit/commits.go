@@ -222,10 +222,13 @@ func (g *Git) GetBlob(c *call) reply {
 // maxTree is how many entries a recursive listing has: https://docs.github.com/rest/git/trees#get-a-tree
 const maxTree = 100_000
 
-// GetTree answers GET git/trees/{tree} of a commit or a ref; with recursive, whatever its value, all files below it.
+// GetTree answers GET git/trees/{tree} of a tree, a commit or a ref; with recursive, whatever its value, all files below it.
 func (g *Git) GetTree(c *call) reply {
-	ctx := c.Context()
-	sha, err := gitstore.Resolve(ctx, g.refs, c.Params["tree"])
+	ctx, id := c.Context(), c.Params["tree"]
+	if typ, err := g.refs.Type(ctx, id); err == nil && typ == gitstore.TypeTree {
+		return g.tree(c, id, id)
+	}
+	sha, err := gitstore.Resolve(ctx, g.refs, id)
 	if err != nil {
 		return githubapi.Trouble(err)
 	}
@@ -233,7 +236,12 @@ func (g *Git) GetTree(c *call) reply {
 	if err != nil {
 		return githubapi.Trouble(err)
 	}
-	files, err := g.refs.Tree(ctx, sha)
+	return g.tree(c, k.Tree, sha)
+}
+
+// tree answers with a tree, whose files those of an object are.
+func (g *Git) tree(c *call, id, of string) reply {
+	files, err := g.refs.Tree(c.Context(), of)
 	if err != nil {
 		return githubapi.Trouble(err)
 	}
@@ -251,7 +259,7 @@ func (g *Git) GetTree(c *call) reply {
 		}
 		entries = append(entries, entry)
 	}
-	return githubapi.OK(object{"sha": k.Tree, "url": c.URLs.Repo + "/git/trees/" + k.Tree, "tree": entries[:min(len(entries), maxTree)], "truncated": len(entries) > maxTree})
+	return githubapi.OK(object{"sha": id, "url": c.URLs.Repo + "/git/trees/" + id, "tree": entries[:min(len(entries), maxTree)], "truncated": len(entries) > maxTree})
 }
 
 // treeEntries adds the folders, whose ids nobody here knows, and leaves out what is below them unless all is wanted.

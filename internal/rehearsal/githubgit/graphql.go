@@ -1,10 +1,12 @@
 package githubgit
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/rehearsal/githubapi"
@@ -111,20 +113,23 @@ func (g *Git) createCommit(c *call, in commitInput) (object, reply) {
 	case in.Message.Headline == "":
 		return refusal("UNPROCESSABLE", "A commit message is required")
 	}
-	files := map[string][]byte{}
+	var changes []gitstore.Entry
 	for _, f := range in.FileChanges.Additions {
 		content, err := base64.StdEncoding.DecodeString(f.Contents)
 		if err != nil || f.Path == "" || strings.HasPrefix(f.Path, "/") {
 			return refusal("UNPROCESSABLE", "The path or the contents of a file cannot be read")
 		}
-		files[f.Path] = append([]byte{}, content...)
+		blob, err := g.refs.MakeBlob(c.Context(), content)
+		if err != nil {
+			return nil, githubapi.Trouble(err)
+		}
+		changes = append(changes, gitstore.Entry{Path: f.Path, Mode: "100644", SHA: blob}) // it makes plain files alone
 	}
 	for _, f := range in.FileChanges.Deletions {
-		files[f.Path] = nil
+		changes = append(changes, gitstore.Entry{Path: f.Path})
 	}
 	message := strings.TrimSpace(in.Message.Headline + "\n\n" + in.Message.Body)
-	by := g.signature()
-	sha, err := g.refs.MakeCommit(c.Context(), gitstore.NewCommit{From: head.Object, Files: files, Parents: []string{head.Object}, Message: message, By: by})
+	sha, err := g.changedCommit(c.Context(), changes, message, head.Object)
 	if err != nil {
 		return nil, githubapi.Trouble(err)
 	}
@@ -134,6 +139,19 @@ func (g *Git) createCommit(c *call, in commitInput) (object, reply) {
 	g.signed[sha] = true
 	g.site.Wrote("commit", "%s %s..%s", name, head.Object, sha)
 	return object{"commit": object{"oid": sha, "url": c.URLs.HTML + "/commit/" + sha}}, reply{}
+}
+
+// changedCommit makes a commit that has the files of its first parent with changes.
+func (g *Git) changedCommit(ctx context.Context, changes []gitstore.Entry, message string, parents ...string) (string, error) {
+	from, err := g.refs.Commit(ctx, parents[0])
+	if err != nil {
+		return "", err
+	}
+	tree, err := g.refs.MakeTree(ctx, from.Tree, changes)
+	if err != nil {
+		return "", err
+	}
+	return g.refs.MakeCommit(ctx, gitstore.Commit{Tree: tree, Message: message, Parents: parents, Author: g.signature(), Committer: g.signature()})
 }
 
 // verification is what GitHub says of a commit's signature: its own are good, others are not there.
@@ -171,18 +189,22 @@ func (g *Git) Merge(c *call, base, head, message string) (string, error) {
 	for _, f := range ours {
 		changed[f.Path] = true
 	}
-	files := map[string][]byte{}
+	tree, err := g.refs.Tree(ctx, head)
+	if err != nil {
+		return "", err
+	}
+	var changes []gitstore.Entry
 	for _, f := range theirs {
 		if changed[f.Path] {
 			return "", fmt.Errorf("merge into %s: %s has changed on both sides", base, f.Path)
 		}
-		if f.Status == "removed" {
-			files[f.Path] = nil
-		} else if files[f.Path], err = g.refs.Blob(ctx, f.SHA); err != nil {
-			return "", err
+		e := gitstore.Entry{Path: f.Path}
+		if i := slices.IndexFunc(tree, func(e gitstore.Entry) bool { return e.Path == f.Path }); i >= 0 {
+			e = tree[i]
 		}
+		changes = append(changes, e)
 	}
-	sha, err := g.refs.MakeCommit(ctx, gitstore.NewCommit{From: to.Object, Files: files, Parents: []string{to.Object, head}, Message: message, By: g.signature()})
+	sha, err := g.changedCommit(ctx, changes, message, to.Object, head)
 	if err != nil {
 		return "", err
 	}

@@ -276,17 +276,19 @@ func (b *Bare) CreateTag(ctx context.Context, t Tag) (string, error) {
 }
 
 // Tree implements Store.
-func (b *Bare) Tree(ctx context.Context, commit string) ([]Entry, error) {
+func (b *Bare) Tree(ctx context.Context, object string) ([]Entry, error) {
 	b.mu.Lock()
-	tree, known := b.trees[commit]
+	tree, known := b.trees[object]
 	b.mu.Unlock()
 	if known {
 		return tree, nil
 	}
-	if _, err := b.Commit(ctx, commit); err != nil {
+	if typ, err := b.Type(ctx, object); err != nil {
 		return nil, err
+	} else if typ != TypeCommit && typ != TypeTree {
+		return nil, ErrNotFound
 	}
-	out, err := b.git(ctx, nil, "ls-tree", "-r", "-l", "-z", "--full-tree", commit)
+	out, err := b.git(ctx, nil, "ls-tree", "-r", "-l", "-z", "--full-tree", object)
 	if err != nil {
 		return nil, err
 	}
@@ -304,7 +306,7 @@ func (b *Bare) Tree(ctx context.Context, commit string) ([]Entry, error) {
 	if len(b.trees) >= keptTrees {
 		clear(b.trees)
 	}
-	b.trees[commit] = tree
+	b.trees[object] = tree
 	return tree, nil
 }
 

@@ -31,29 +31,16 @@ func NewMemory() *Memory {
 // AddCommit stores a commit whose tree is exactly files (path to content) and returns its id. Parents must exist.
 func (m *Memory) AddCommit(message string, files map[string]string, parents ...string) (string, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, p := range parents {
-		if _, ok := m.commits[p]; !ok {
-			return "", fmt.Errorf("commit with parent %s: %w", p, ErrNotFound)
-		}
-	}
 	var tree []Entry
 	for path, content := range files {
 		sha := objectID(TypeBlob, content)
 		m.blobs[sha] = []byte(content)
 		tree = append(tree, Entry{Path: path, Mode: "100644", SHA: sha, Size: int64(len(content))})
 	}
-	slices.SortFunc(tree, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
-	var lines strings.Builder
-	for _, e := range tree {
-		fmt.Fprintf(&lines, "%s %s\n", e.SHA, e.Path)
-	}
-	who := Signature{Name: "Rehearsal", Email: "rehearsal@tagboat.invalid", When: time.Now().UTC().Truncate(time.Second)}
-	c := Commit{Tree: objectID(TypeTree, lines.String()), Message: message, Parents: slices.Clone(parents), Author: who, Committer: who}
-	m.trees[c.Tree] = tree
-	c.SHA = objectID(TypeCommit, fmt.Sprintf("%s %v %s %d", c.Tree, parents, message, who.When.Unix()))
-	m.commits[c.SHA] = c
-	return c.SHA, nil
+	sha := m.keepTree(tree)
+	m.mu.Unlock()
+	who := Signature{Name: "Rehearsal", Email: "rehearsal@tagboat.invalid", When: time.Now()}
+	return m.MakeCommit(context.Background(), Commit{Tree: sha, Message: message, Parents: parents, Author: who, Committer: who})
 }
 
 // objectID is git's own id for a file; commits and trees have a form of their own here.
@@ -171,14 +158,13 @@ func (m *Memory) CreateTag(_ context.Context, t Tag) (string, error) {
 }
 
 // Tree implements Store.
-func (m *Memory) Tree(_ context.Context, commit string) ([]Entry, error) {
+func (m *Memory) Tree(_ context.Context, object string) ([]Entry, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	c, err := found(m.commits, commit)
-	if err != nil {
-		return nil, err
+	if c, ok := m.commits[object]; ok {
+		object = c.Tree
 	}
-	return m.trees[c.Tree], nil
+	return found(m.trees, object)
 }
 
 // Blob implements Store.
@@ -244,40 +230,40 @@ func (m *Memory) MergeBase(_ context.Context, a, b string) (string, error) {
 func (m *Memory) Diff(_ context.Context, base, head string) ([]Change, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	from, to := map[string]string{}, map[string]string{}
+	from, to := map[string]Entry{}, map[string]Entry{}
 	for _, side := range []struct {
 		commit string
-		files  map[string]string
+		files  map[string]Entry
 	}{{base, from}, {head, to}} {
 		c, err := found(m.commits, side.commit)
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range m.trees[c.Tree] {
-			side.files[e.Path] = e.SHA
+			side.files[e.Path] = e
 		}
 	}
 	return m.changes(from, to), nil
 }
 
-func (m *Memory) changes(from, to map[string]string) []Change {
+func (m *Memory) changes(from, to map[string]Entry) []Change {
 	var out []Change
-	for path, sha := range to {
+	for path, e := range to {
 		old, had := from[path]
-		if had && old == sha {
+		if had && old == e {
 			continue
 		}
-		c := Change{Path: path, Status: "added", SHA: sha}
+		c := Change{Path: path, Status: "added", SHA: e.SHA}
 		if had {
 			c.Status = "modified"
 		}
-		c.Additions, c.Deletions = countLines(m.blobs[old], m.blobs[sha])
+		c.Additions, c.Deletions = countLines(m.blobs[old.SHA], m.blobs[e.SHA])
 		out = append(out, c)
 	}
-	for path, sha := range from {
+	for path, e := range from {
 		if _, has := to[path]; !has {
-			c := Change{Path: path, Status: "removed", SHA: sha}
-			c.Additions, c.Deletions = countLines(m.blobs[sha], nil)
+			c := Change{Path: path, Status: "removed", SHA: e.SHA}
+			c.Additions, c.Deletions = countLines(m.blobs[e.SHA], nil)
 			out = append(out, c)
 		}
 	}

@@ -25,6 +25,9 @@ const (
 	TypeBlob   = "blob"
 )
 
+// modeSubmodule is the mode of an entry whose object is in another repository.
+const modeSubmodule = "160000"
+
 // Zero is the object id that stands for "no object" in push payloads.
 const Zero = "0000000000000000000000000000000000000000"
 
@@ -88,10 +91,16 @@ type Store interface {
 	Tag(ctx context.Context, sha string) (Tag, error)
 	// CreateTag stores a tag object (no ref) and returns its id.
 	CreateTag(ctx context.Context, t Tag) (string, error)
-	// MakeCommit stores a commit (no ref) and returns its id.
-	MakeCommit(ctx context.Context, n NewCommit) (string, error)
-	// Tree returns every file of a commit, sorted by path.
-	Tree(ctx context.Context, commit string) ([]Entry, error)
+	// MakeBlob stores a file's content and returns its id.
+	MakeBlob(ctx context.Context, content []byte) (string, error)
+	// MakeTree stores the files of a tree, or of none, with changes, and returns its id: each entry is put in or replaced,
+	// and one without an id is taken out. It returns ErrNotFound if the tree or an entry's object does not exist.
+	MakeTree(ctx context.Context, base string, changes []Entry) (string, error)
+	// MakeCommit stores a commit (no ref), whose SHA is not read, and returns its id. It returns ErrNotFound if its tree or
+	// a parent does not exist.
+	MakeCommit(ctx context.Context, k Commit) (string, error)
+	// Tree returns every file of a commit, or of a tree, sorted by path.
+	Tree(ctx context.Context, object string) ([]Entry, error)
 	// Blob returns a file's bytes by its id.
 	Blob(ctx context.Context, sha string) ([]byte, error)
 	// Ahead returns the commits reachable from head and not from base, oldest first.

@@ -206,8 +206,27 @@ func testMake(t *testing.T, s gitstore.Store, from, other string) {
 		t.Fatal(err)
 	}
 	by := gitstore.Signature{Name: "Ada", Email: "ada@example.invalid", When: time.Unix(1_700_000_000, 0).UTC()}
-	sha, err := s.MakeCommit(ctx, gitstore.NewCommit{From: from, Parents: []string{from, other}, Message: "Made\n\nBody", By: by,
-		Files: map[string][]byte{"a": nil, "dir/new file": []byte("no end"), "empty": {}}})
+	made := func(content string) string {
+		t.Helper()
+		sha, err := s.MakeBlob(ctx, []byte(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if typ, err := s.Type(ctx, sha); err != nil || typ != gitstore.TypeBlob {
+			t.Errorf("blob: %s, %v", typ, err)
+		}
+		return sha
+	}
+	old, err := s.Commit(ctx, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noEnd := made("no end")
+	tree, err := s.MakeTree(ctx, old.Tree, []gitstore.Entry{{Path: "a"}, {Path: "dir/new file", Mode: "100644", SHA: noEnd}, {Path: "empty", Mode: "100755", SHA: made("")}, {Path: "link", Mode: "120000", SHA: noEnd}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sha, err := s.MakeCommit(ctx, gitstore.Commit{Tree: tree, Parents: []string{from, other}, Message: "Made\n\nBody", Author: by, Committer: by})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,13 +234,26 @@ func testMake(t *testing.T, s gitstore.Store, from, other string) {
 	if err != nil || strings.TrimSpace(c.Message) != "Made\n\nBody" || !slices.Equal(c.Parents, []string{from, other}) || c.Committer != by || c.Author != by {
 		t.Errorf("%+v, %v", c, err)
 	}
-	var names []string
-	tree, err := s.Tree(ctx, sha)
-	for _, e := range tree {
-		names = append(names, e.Path)
+	for _, object := range []string{sha, tree} {
+		var names []string
+		files, err := s.Tree(ctx, object)
+		for _, e := range files {
+			names = append(names, e.Mode+" "+e.Path)
+		}
+		if err != nil || !slices.Equal(names, []string{"100644 c", "100644 dir/new file", "100755 empty", "120000 link"}) {
+			t.Errorf("tree: %q, %v", names, err)
+		}
 	}
-	if err != nil || !slices.Equal(names, []string{"c", "dir/new file", "empty"}) {
-		t.Errorf("tree: %q, %v", names, err)
+	plain, err := s.MakeTree(ctx, tree, []gitstore.Entry{{Path: "empty", Mode: "100644", SHA: made("")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := s.MakeCommit(ctx, gitstore.Commit{Tree: plain, Parents: []string{sha}, Message: "Bit", Author: by, Committer: by})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if changes, err := s.Diff(ctx, sha, next); err != nil || len(changes) != 1 || changes[0].Path != "empty" || changes[0].Status != "modified" {
+		t.Errorf("a bit alone: %+v, %v", changes, err)
 	}
 	if text, err := gitstore.File(ctx, s, sha, "dir/new file"); err != nil || string(text) != "no end" {
 		t.Errorf("file: %q, %v", text, err)
@@ -230,7 +262,18 @@ func testMake(t *testing.T, s gitstore.Store, from, other string) {
 	if err != nil || !slices.Equal(before, after) {
 		t.Errorf("refs were %v, are %v, %v", before, after, err)
 	}
-	if _, err := s.MakeCommit(ctx, gitstore.NewCommit{From: strings.Repeat("7", 40), By: by}); !errors.Is(err, gitstore.ErrNotFound) {
-		t.Errorf("from nothing: %v", err)
+	nothing := strings.Repeat("7", 40)
+	for what, err := range map[string]error{
+		"a tree of nothing":      second(s.MakeTree(ctx, nothing, nil)),
+		"a tree of a commit":     second(s.MakeTree(ctx, from, nil)),
+		"a file of nothing":      second(s.MakeTree(ctx, tree, []gitstore.Entry{{Path: "x", Mode: "100644", SHA: nothing}})),
+		"a commit of nothing":    second(s.MakeCommit(ctx, gitstore.Commit{Tree: nothing, Author: by, Committer: by})),
+		"a commit after nothing": second(s.MakeCommit(ctx, gitstore.Commit{Tree: tree, Parents: []string{nothing}, Author: by, Committer: by})),
+	} {
+		if !errors.Is(err, gitstore.ErrNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
+
+func second(_ string, err error) error { return err }
