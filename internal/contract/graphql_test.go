@@ -24,10 +24,11 @@ func TestGraphQL(t *testing.T) {
 	w := newWorld(t, githubtwin.Config{Tokens: map[string]githubtwin.Permissions{
 		writer: {"contents": "write", "pull_requests": "write", "workflows": "write"}, reader: {"contents": "read"},
 	}})
+	rest := seen.inspect(t, w.twin.Op, w.twin.Handler(), func(violation error) { t.Error(violation) })
 	var exchanges []json.RawMessage
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if !strings.HasSuffix(r.URL.Path, "/graphql") {
-			w.twin.Handler().ServeHTTP(rw, r)
+			rest.ServeHTTP(rw, r)
 			return
 		}
 		body, err := io.ReadAll(r.Body)
@@ -51,12 +52,12 @@ func TestGraphQL(t *testing.T) {
 		if err := c.CreateBranch(ctx, branch, w.commits["first"]); err != nil {
 			t.Fatal(err)
 		}
-		made := func(expected, to string, files map[string][]byte) (string, error) {
+		made := func(expected, to string, files map[string]forge.Change) (string, bool, error) {
 			return c.CommitOnBranch(ctx, forge.BranchCommit{Branch: to, Expected: expected, Files: files, Headline: "One", Body: "More."})
 		}
-		sha, err := made(w.commits["first"], branch, map[string][]byte{"new.txt": []byte("new"), "Cargo.toml": nil})
-		if err != nil {
-			t.Fatal(err)
+		sha, signed, err := made(w.commits["first"], branch, map[string]forge.Change{"new.txt": {Content: []byte("new")}, "Cargo.toml": {}})
+		if err != nil || !signed {
+			t.Fatal(signed, err)
 		}
 		if text, err := c.File(ctx, branch, "new.txt"); err != nil || string(text) != "new" {
 			t.Errorf("new.txt is %q, %v", text, err)
@@ -64,10 +65,10 @@ func TestGraphQL(t *testing.T) {
 		if _, err := c.File(ctx, branch, "Cargo.toml"); !forge.IsNotFound(err) {
 			t.Errorf("Cargo.toml is there still: %v", err)
 		}
-		if _, err := made(w.commits["first"], branch, map[string][]byte{"a": {}}); !forge.IsConflict(err) {
+		if _, _, err := made(w.commits["first"], branch, map[string]forge.Change{"a": {Content: []byte{}}}); !forge.IsConflict(err) {
 			t.Errorf("an old head: got %v, want a conflict", err)
 		}
-		if _, err := made(sha, "nowhere", nil); !forge.IsNotFound(err) {
+		if _, _, err := made(sha, "nowhere", nil); !forge.IsNotFound(err) {
 			t.Errorf("no such branch: got %v", err)
 		}
 		if err := c.MoveBranch(ctx, branch, w.commits["first"], w.commits["second"]); !forge.IsConflict(err) {
@@ -76,11 +77,30 @@ func TestGraphQL(t *testing.T) {
 		if err := c.MoveBranch(ctx, branch, sha, w.commits["second"]); err != nil {
 			t.Error(err)
 		}
-		if _, err := newClient(t, srv.URL+alias, reader).CommitOnBranch(ctx, forge.BranchCommit{Branch: branch, Expected: w.commits["second"], Headline: "x"}); !forge.IsDenied(err) {
+		if _, _, err := newClient(t, srv.URL+alias, reader).CommitOnBranch(ctx, forge.BranchCommit{Branch: branch, Expected: w.commits["second"], Headline: "x"}); !forge.IsDenied(err) {
 			t.Errorf("a token that may read: got %v", err)
 		}
+		modes := map[string]forge.Change{"run": {Content: []byte{0xff, 0}, Mode: "100755"}, "link": {Content: []byte("run"), Mode: "120000"}, "Cargo.toml": {}}
+		if _, _, err := made(w.commits["first"], branch, modes); !forge.IsConflict(err) {
+			t.Errorf("modes on an old head: got %v, want a conflict", err)
+		}
+		sha, signed, err = made(w.commits["second"], branch, modes)
+		if err != nil || !signed {
+			t.Errorf("modes: signed %v, %v", signed, err)
+		}
+		files, err := c.Tree(ctx, branch)
+		got := map[string]string{}
+		for _, f := range files {
+			got[f.Path] = f.Mode
+		}
+		if err != nil || got["run"] != "100755" || got["link"] != "120000" {
+			t.Errorf("files: %v, %v", got, err)
+		}
+		if _, _, err := newClient(t, srv.URL+alias, reader).CommitOnBranch(ctx, forge.BranchCommit{Branch: branch, Expected: sha, Headline: "x", Files: modes}); !forge.IsDenied(err) {
+			t.Errorf("modes by a token that may read: got %v", err)
+		}
 	}
-	if got, want := validated(t, exchanges), "12 exchanges fit"; got != want {
+	if got, want := validated(t, exchanges), "16 exchanges fit"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

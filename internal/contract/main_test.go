@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 var operations = map[string][]string{
 	"Ahead":              {"compare"},
 	"Annotate":           {"create-tag", "create-ref"},
-	"CommitOnBranch":     nil, // GraphQL: TestGraphQL
+	"CommitOnBranch":     {"get-git-commit", "create-blob", "create-tree", "create-commit"}, // and GraphQL: TestGraphQL
 	"CreatePull":         {"create-pull"},
 	"MoveBranch":         {"get-repo"}, // and GraphQL: TestGraphQL
 	"Pull":               {"get-pull"},

@@ -2,12 +2,9 @@ package forge
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -106,80 +103,4 @@ func (c *Client) CreatePull(ctx context.Context, p PullRequest) (Pull, error) {
 func (c *Client) UpdatePull(ctx context.Context, number int, p PullRequest) (Pull, error) {
 	return c.pull(ctx, wire.Call{Op: fmt.Sprintf("update pull request %d", number), Method: http.MethodPatch, Path: fmt.Sprintf("%s/pulls/%d", c.wire.Root(), number),
 		Body: PullRequest{Title: p.Title, Body: p.Body}})
-}
-
-// BranchCommit is a commit to be made on a branch by GitHub, which signs it.
-type BranchCommit struct {
-	Branch   string
-	Expected string            // the commit that the branch must be at
-	Files    map[string][]byte // path -> content; nil deletes the file
-	Headline string
-	Body     string
-}
-
-const moveMutation = `mutation($input: UpdateRefsInput!) { updateRefs(input: $input) { clientMutationId } }`
-
-// MoveBranch moves a branch to a commit that need not be ahead of it, if it is at the expected one; else Conflict.
-//
-// https://docs.github.com/en/graphql/reference/mutations#updaterefs
-func (c *Client) MoveBranch(ctx context.Context, branch, expected, to string) error {
-	var repository struct {
-		NodeID string `json:"node_id"`
-	}
-	op := "move branch " + branch
-	if _, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: c.wire.Root(), Out: &repository}); err != nil {
-		return err
-	}
-	input := map[string]any{"repositoryId": repository.NodeID, "refUpdates": []map[string]any{{"name": "refs/heads/" + branch, "beforeOid": expected, "afterOid": to, "force": true}}}
-	var out struct{ UpdateRefs any }
-	err := c.wire.GraphQL(ctx, op, moveMutation, map[string]any{"input": input}, &out)
-	if e, ok := err.(*Error); ok && e.Class == Refused {
-		// GitHub has no type of its own for a ref that is elsewhere.
-		if now, look := c.Branch(ctx, branch); look == nil && now != expected {
-			e.Class = Conflict
-		}
-	}
-	return err
-}
-
-const commitMutation = `mutation($input: CreateCommitOnBranchInput!) { createCommitOnBranch(input: $input) { commit { oid url } } }`
-
-// CommitOnBranch makes a commit on top of a branch and returns its hash. A branch that is elsewhere is Conflict.
-//
-// https://docs.github.com/en/graphql/reference/mutations#createcommitonbranch
-func (c *Client) CommitOnBranch(ctx context.Context, b BranchCommit) (string, error) {
-	type addition struct {
-		Path     string `json:"path"`
-		Contents string `json:"contents"`
-	}
-	type deletion struct {
-		Path string `json:"path"`
-	}
-	additions, deletions := []addition{}, []deletion{}
-	for _, path := range slices.Sorted(maps.Keys(b.Files)) {
-		if content := b.Files[path]; content == nil {
-			deletions = append(deletions, deletion{path})
-		} else {
-			additions = append(additions, addition{path, base64.StdEncoding.EncodeToString(content)})
-		}
-	}
-	input := map[string]any{
-		"branch":          map[string]string{"repositoryNameWithOwner": c.Slug(), "branchName": b.Branch},
-		"message":         map[string]string{"headline": b.Headline, "body": b.Body},
-		"fileChanges":     map[string]any{"additions": additions, "deletions": deletions},
-		"expectedHeadOid": b.Expected,
-	}
-	var out struct {
-		CreateCommitOnBranch *struct {
-			Commit struct{ OID, URL string }
-		}
-	}
-	op := "commit to " + b.Branch
-	if err := c.wire.GraphQL(ctx, op, commitMutation, map[string]any{"input": input}, &out); err != nil {
-		return "", err
-	}
-	if out.CreateCommitOnBranch == nil || out.CreateCommitOnBranch.Commit.OID == "" {
-		return "", c.wire.Malformed(op, "commit without a hash")
-	}
-	return out.CreateCommitOnBranch.Commit.OID, nil
 }

@@ -5,11 +5,11 @@ package offer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/converge"
@@ -35,7 +35,7 @@ type Offer struct {
 // Commit is one commit to be made, on top of those before.
 type Commit struct {
 	Headline, Body string
-	Files          map[string][]byte // path -> content; nil deletes the file
+	Files          map[string]forge.Change // by path
 }
 
 // marker is a line of every message that tells our commits from others.
@@ -141,8 +141,9 @@ func (s *Steps) commit(ctx context.Context) (converge.Outcome, error) {
 	if len(ahead) > 0 && (len(missing) > 0 || o.reordered(ahead)) {
 		return s.anew(ctx, head)
 	}
-	s.Head, err = s.make(ctx, o.Branch, head, left)
-	return converge.DoneBecause(fmt.Sprintf("%d made", len(left))), denied(err, "commit to "+o.Branch)
+	note := ""
+	s.Head, note, err = s.make(ctx, o.Branch, head, left)
+	return converge.DoneBecause(fmt.Sprintf("%d made%s", len(left), note)), denied(err, "commit to "+o.Branch)
 }
 
 // reordered reports whether the commits before the plan's last one are others than the branch has. Then a commit on top
@@ -165,17 +166,23 @@ func (o Offer) there(ahead []forge.Commit) int {
 	return n
 }
 
-// make makes commits on a branch and returns its new head.
-func (s *Steps) make(ctx context.Context, branch, head string, commits []Commit) (string, error) {
+// make makes commits on a branch and returns its new head, and a note on those that have no signature.
+func (s *Steps) make(ctx context.Context, branch, head string, commits []Commit) (at, note string, err error) {
+	unsigned := 0
 	for _, c := range commits {
 		headline, body := s.Offer.message(c)
-		next, err := s.Forge.CommitOnBranch(ctx, forge.BranchCommit{Branch: branch, Expected: head, Files: c.Files, Headline: headline, Body: body})
+		next, signed, err := s.Forge.CommitOnBranch(ctx, forge.BranchCommit{Branch: branch, Expected: head, Files: c.Files, Headline: headline, Body: body})
 		if err != nil {
-			return head, err
+			return head, "", err
 		}
-		head = next
+		if head = next; !signed {
+			unsigned++
+		}
 	}
-	return head, nil
+	if unsigned > 0 {
+		note = fmt.Sprintf(", %d of them unsigned: for the token of a person GitHub signs no commit with a link or an executable file", unsigned)
+	}
+	return head, note, nil
 }
 
 // anew makes the commits again on top of where the base is by now, for the old ones would not merge with it. They are
@@ -190,7 +197,7 @@ func (s *Steps) anew(ctx context.Context, head string) (converge.Outcome, error)
 	if err := s.Forge.CreateBranch(ctx, side, o.BaseCommit); err != nil {
 		return converge.Outcome{}, denied(err, "make the branch "+side)
 	}
-	fresh, err := s.make(ctx, side, o.BaseCommit, o.Commits)
+	fresh, note, err := s.make(ctx, side, o.BaseCommit, o.Commits)
 	if err == nil {
 		err = s.Forge.MoveBranch(ctx, o.Branch, head, fresh)
 	}
@@ -198,7 +205,7 @@ func (s *Steps) anew(ctx context.Context, head string) (converge.Outcome, error)
 		return converge.Outcome{}, denied(err, "move the branch "+o.Branch)
 	}
 	s.Head = fresh
-	return converge.DoneBecause(fmt.Sprintf("%d made again, on %s as it is now", len(o.Commits), o.Base)), s.tidy(ctx)
+	return converge.DoneBecause(fmt.Sprintf("%d made again, on %s as it is now%s", len(o.Commits), o.Base, note)), s.tidy(ctx)
 }
 
 // side is the branch on which commits are made anew.
@@ -224,18 +231,27 @@ func (s *Steps) left(ctx context.Context, head string, ahead []forge.Commit) ([]
 	if there == len(ahead) && there < len(o.Commits) {
 		return o.Commits[there:], nil
 	}
-	wanted := map[string][]byte{}
+	wanted := map[string]forge.Change{}
 	for _, c := range o.Commits {
 		maps.Copy(wanted, c.Files)
 	}
-	differ := map[string][]byte{}
-	for _, path := range slices.Sorted(maps.Keys(wanted)) {
-		now, err := s.Forge.File(ctx, head, path)
-		if err != nil && !forge.IsNotFound(err) {
+	tree, err := s.Forge.Tree(ctx, head)
+	if err != nil {
+		return nil, err
+	}
+	now := map[string]forge.TreeEntry{}
+	for _, e := range tree {
+		now[e.Path] = e
+	}
+	differ := map[string]forge.Change{}
+	for path, f := range wanted {
+		if same, err := is(now[path], f); err != nil {
 			return nil, err
-		}
-		if gone := forge.IsNotFound(err); gone != (wanted[path] == nil) || !bytes.Equal(now, wanted[path]) {
-			differ[path] = wanted[path]
+		} else if !same {
+			if mode := now[path].Mode; f.Content != nil && mode != "" && mode != "100644" {
+				f.Mode = cmp.Or(f.Mode, "100644") // it becomes a plain file again
+			}
+			differ[path] = f
 		}
 	}
 	if len(differ) == 0 {
@@ -243,6 +259,15 @@ func (s *Steps) left(ctx context.Context, head string, ahead []forge.Commit) ([]
 	}
 	last := o.Commits[len(o.Commits)-1]
 	return []Commit{{Headline: last.Headline + " (brought up to date)", Body: last.Body, Files: differ}}, nil
+}
+
+// is reports whether a file of a commit, whose entry is empty where it is not, is as a change wants it.
+func is(e forge.TreeEntry, f forge.Change) (bool, error) {
+	if f.Content == nil || e.SHA == "" {
+		return f.Content == nil && e.SHA == "", nil
+	}
+	id, err := forge.BlobID(int64(len(f.Content)), bytes.NewReader(f.Content))
+	return e.SHA == id && e.Mode == cmp.Or(f.Mode, "100644"), err
 }
 
 // pull opens the pull request, or brings its text up to date.

@@ -27,12 +27,13 @@ type world struct {
 	client *forge.Client
 	files  map[string]string
 	base   string
+	token  string
 	writes int
 	cut    int
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, store: gitstore.NewMemory(), files: map[string]string{"Cargo.toml": "1\n", "old": "x"}}
+	w := &world{t: t, token: "token", store: gitstore.NewMemory(), files: map[string]string{"Cargo.toml": "1\n", "old": "x"}}
 	w.base = w.commit("First", nil)
 	var err error
 	if w.twin, err = githubtwin.New(githubtwin.Config{Owner: "o", Repo: "r", Refs: w.store}); err != nil {
@@ -53,7 +54,7 @@ func newWorld(t *testing.T) *world {
 		panic(http.ErrAbortHandler)
 	}))
 	t.Cleanup(srv.Close)
-	if w.client, err = forge.New(forge.Options{APIURL: srv.URL, Owner: "o", Repo: "r", Token: func(context.Context) (secret.Value, error) { return secret.New("token"), nil }}); err != nil {
+	if w.client, err = forge.New(forge.Options{APIURL: srv.URL, Owner: "o", Repo: "r", Token: func(context.Context) (secret.Value, error) { return secret.New(w.token), nil }}); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -79,8 +80,8 @@ func (w *world) push(branch, commit string) {
 
 func (w *world) offer() offer.Offer {
 	return offer.Offer{Base: "main", BaseCommit: w.base, Branch: "bump/v2", Title: "Release v2", Body: "text", Commits: []offer.Commit{
-		{Headline: "Pick", Body: "Why.\n\n(cherry picked from commit 1)\nCo-authored-by: Ada <a@example.invalid>", Files: map[string][]byte{"new": []byte("n"), "old": nil}},
-		{Headline: "Release v2", Files: map[string][]byte{"Cargo.toml": []byte("2\n")}},
+		{Headline: "Pick", Body: "Why.\n\n(cherry picked from commit 1)\nCo-authored-by: Ada <a@example.invalid>", Files: map[string]forge.Change{"new": {Content: []byte("n")}, "old": {}}},
+		{Headline: "Release v2", Files: map[string]forge.Change{"Cargo.toml": {Content: []byte("2\n")}}},
 	}}
 }
 
@@ -166,7 +167,7 @@ func TestCutWhileMadeAnew(t *testing.T) {
 			w.push("main", w.base)
 			o := w.offer()
 			o.Body = "other text"
-			o.Commits[1].Files["Cargo.toml"] = []byte("2\nmore\n")
+			o.Commits[1].Files["Cargo.toml"] = forge.Change{Content: []byte("2\nmore\n")}
 			w.writes, w.cut = 0, cut
 			if _, _, err := w.run(o); err == nil {
 				t.Fatal("a lost answer went unnoticed")
@@ -189,7 +190,7 @@ func TestPicks(t *testing.T) {
 		t.Fatal(err)
 	}
 	more := w.offer()
-	more.Commits = []offer.Commit{more.Commits[0], {Headline: "Second pick", Files: map[string][]byte{"old": []byte("y")}}, more.Commits[1]}
+	more.Commits = []offer.Commit{more.Commits[0], {Headline: "Second pick", Files: map[string]forge.Change{"old": {Content: []byte("y")}}}, more.Commits[1]}
 	if _, _, err := w.run(more); err != nil {
 		t.Fatal(err)
 	}
@@ -198,12 +199,93 @@ func TestPicks(t *testing.T) {
 	}
 	fewer := w.offer()
 	fewer.Commits = more.Commits[1:]
-	fewer.Commits[1].Files["Cargo.toml"] = []byte("3\n")
+	fewer.Commits[1].Files["Cargo.toml"] = forge.Change{Content: []byte("3\n")}
 	if _, _, err := w.run(fewer); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := w.state(), `Second pick; Release v2; #1 Release v2 open=true; Cargo.toml="3\n" new="" old="y" `; got != want {
 		t.Errorf("one fewer: got  %s\nwant %s", got, want)
+	}
+}
+
+// modes are the files of a branch with their modes and contents.
+func (w *world) modes(branch string) string {
+	w.t.Helper()
+	files, err := gitstore.TreeAt(w.t.Context(), w.store, branch)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out := ""
+	for _, e := range files {
+		content, err := w.store.Blob(w.t.Context(), e.SHA)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		out += fmt.Sprintf("%s %s=%q ", e.Mode, e.Path, content)
+	}
+	return out
+}
+
+// TestModes ends a process after each write of a commit with a link and an executable file in turn, and then takes the
+// link back.
+func TestModes(t *testing.T) {
+	for cut := 0; cut <= 8; cut++ { // no cut; branch, two blobs, tree, commit, move, the second commit, pull request
+		t.Run(fmt.Sprint(cut), func(t *testing.T) {
+			w := newWorld(t)
+			w.cut = cut
+			o := w.offer()
+			o.Commits[0].Files["run"] = forge.Change{Content: []byte{0xff, 0}, Mode: "100755"}
+			o.Commits[0].Files["link"] = forge.Change{Content: []byte("run"), Mode: "120000"}
+			delete(o.Commits[0].Files, "new")
+			_, _, err := w.run(o)
+			if cut == 0 && w.writes != 8 {
+				t.Errorf("%d writes, of which not every one is cut", w.writes)
+			}
+			if (err != nil) != (cut > 0) {
+				t.Fatalf("got %v", err)
+			}
+			if _, _, err := w.run(o); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := w.modes("bump/v2"), "100644 Cargo.toml=\"2\\n\" 120000 link=\"run\" 100755 run=\"\\xff\\x00\" "; got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			before := w.writes
+			if reasons, _, err := w.run(o); err != nil || w.writes != before {
+				t.Errorf("a third run: %s, %v, %d writes", reasons, err, w.writes-before)
+			}
+			ahead, err := w.client.Ahead(t.Context(), "main", "bump/v2")
+			if err != nil || len(ahead) != 2 {
+				t.Errorf("%+v, %v", ahead, err)
+			}
+			o.Commits[1].Files["link"] = forge.Change{Content: []byte("text")}
+			if _, _, err := w.run(o); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.modes("bump/v2"); !strings.Contains(got, "100644 link=\"text\"") {
+				t.Errorf("the link is %s", got)
+			}
+		})
+	}
+}
+
+// TestUnsigned holds that somebody who uses a token of their own gets to know which commits have no signature, and that
+// the lock holds for these, too.
+func TestUnsigned(t *testing.T) {
+	w := newWorld(t)
+	w.token = "ghp_personal"
+	o := w.offer()
+	o.Commits[0].Files["run"] = forge.Change{Content: []byte("x"), Mode: "100755"}
+	reasons, s, err := w.run(o)
+	if err != nil || !strings.Contains(reasons, "2 made, 1 of them unsigned: ") {
+		t.Errorf("%s, %v", reasons, err)
+	}
+	b := forge.BranchCommit{Branch: "bump/v2", Expected: w.base, Headline: "Late", Files: o.Commits[0].Files}
+	if _, _, err := w.client.CommitOnBranch(t.Context(), b); !forge.IsConflict(err) {
+		t.Errorf("an old head: got %v, want a conflict", err)
+	}
+	if head, err := w.client.Branch(t.Context(), "bump/v2"); err != nil || head != s.Head {
+		t.Errorf("the branch is at %s, %v, want %s", head, err, s.Head)
 	}
 }
 

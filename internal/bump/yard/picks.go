@@ -10,9 +10,11 @@ import (
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/bump/offer"
+	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/git/pick"
 	"github.com/tagboat/tagboat/internal/problem"
+	"github.com/tagboat/tagboat/internal/release"
 )
 
 // Pick is a commit to be picked, and what came of it.
@@ -159,20 +161,16 @@ func Commits(ctx context.Context, work *git.Repo, base, head string) ([]offer.Co
 			return nil, err
 		}
 		headline, body, _ := strings.Cut(k.Message, "\n")
-		c := offer.Commit{Headline: headline, Body: strings.TrimSpace(strings.TrimSpace(body) + "\n" + fmt.Sprintf("Co-authored-by: %s <%s>", k.Author.Name, k.Author.Email)), Files: map[string][]byte{}}
+		c := offer.Commit{Headline: headline, Body: strings.TrimSpace(strings.TrimSpace(body) + "\n" + fmt.Sprintf("Co-authored-by: %s <%s>", k.Author.Name, k.Author.Email)), Files: map[string]forge.Change{}}
 		for _, f := range changes {
-			switch f.Mode {
-			case "000000":
-				c.Files[f.Path] = nil
-			case "100644":
-				content, err := work.File(ctx, k.Hash, f.Path)
-				if err != nil {
-					return nil, err
-				}
-				c.Files[f.Path] = append([]byte{}, content...)
+			switch plain := "100644"; {
+			case f.Was == pick.Submodule || f.Mode == pick.Submodule:
+				return nil, &problem.Error{Kind: problem.Stopped, Summary: "a pick changes a submodule, which is not picked: its commit may be nowhere that a release can fetch it from",
+					Detail: fmt.Sprintf("%s %s\n%s", release.Short(k.Hash), headline, f.Path), Hint: "pick it by hand, push it to the release branch, and run this without it"}
+			case f.Content == nil, f.Mode == plain && (f.Was == plain || f.Was == "000000"):
+				c.Files[f.Path] = forge.Change{Content: f.Content}
 			default:
-				return nil, &problem.Error{Kind: problem.Stopped, Summary: "GitHub cannot make this commit for us: it makes plain files alone", Detail: fmt.Sprintf("%s has %s with mode %s", k.Hash, f.Path, f.Mode),
-					Hint: "pick it by hand, push it to the release branch, and run this without it"}
+				c.Files[f.Path] = forge.Change{Content: f.Content, Mode: f.Mode}
 			}
 		}
 		out = append(out, c)

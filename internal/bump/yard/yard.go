@@ -18,6 +18,7 @@ import (
 	"github.com/tagboat/tagboat/internal/cargo/edit"
 	"github.com/tagboat/tagboat/internal/cargo/zone"
 	"github.com/tagboat/tagboat/internal/config"
+	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/problem"
 )
@@ -183,6 +184,23 @@ func (y *Yard) Edit(ctx context.Context, p bump.Plan, exact bool) ([]edit.File, 
 	}
 	slices.SortFunc(files, func(a, b edit.File) int { return strings.Compare(a.Name, b.Name) })
 	return files, nil
+}
+
+// Changes are files as a commit has them: what is executable stays so.
+func (y *Yard) Changes(files []edit.File) (map[string]forge.Change, error) {
+	out := map[string]forge.Change{}
+	for _, f := range files {
+		info, err := os.Lstat(filepath.Join(y.clone.Dir, filepath.FromSlash(f.Name)))
+		if err != nil {
+			return nil, fmt.Errorf("look at %s: %w", f.Name, err)
+		}
+		change := forge.Change{Content: f.After}
+		if info.Mode().Perm()&0o100 != 0 {
+			change.Mode = "100755"
+		}
+		out[f.Name] = change
+	}
+	return out, nil
 }
 
 // Diff shows files as git shows changes.

@@ -43,9 +43,9 @@ func (a *Edge) offer(ctx context.Context, b bumping, w worked, r *release.Report
 	}
 	r.Repository, r.Branch, r.Crates = client.Slug(), w.plan.Branch, published(w.snap, w.plan)
 	next := fmt.Sprintf("Merge this, then run `tagboat tag` on %s: it checks the commit, makes %s, and the push of the tag starts the release.", b.base, strings.Join(w.plan.Tags, ", "))
-	files := map[string][]byte{}
-	for _, f := range w.files {
-		files[f.Name] = f.After
+	files, err := w.yard.Changes(w.files)
+	if err != nil {
+		return err
 	}
 	return a.bumped(r, w, a.pull(ctx, client, r, w, offer.Offer{
 		Base: b.base, BaseCommit: at, Branch: w.plan.Branch, Title: w.plan.Title, Body: bumped.PullRequest(*r, next),

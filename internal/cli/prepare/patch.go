@@ -400,9 +400,9 @@ func (a *Edge) offerPatch(ctx context.Context, p patching, d patched, w worked, 
 		return "", &problem.Error{Kind: problem.Stopped, Summary: "nothing is left to pick", Detail: strings.Join(why, "\n"), Hint: "without --pick, the branch as it is gets the next patch version"}
 	}
 	if len(w.files) > 0 {
-		files := map[string][]byte{}
-		for _, f := range w.files {
-			files[f.Name] = f.After
+		files, err := w.yard.Changes(w.files)
+		if err != nil {
+			return "", err
 		}
 		commits = append(commits, offer.Commit{Headline: w.plan.Title, Files: files})
 	}

@@ -76,8 +76,14 @@ func Cherry(ctx context.Context, r *git.Repo, commit string, who git.Identity) (
 	return Picked{}, err
 }
 
-// FileChange is one file that differs between two commits. Mode is git's, "000000" for a file that is gone.
-type FileChange struct{ Path, Mode string }
+// FileChange is one file that differs between two commits. Modes are git's, "000000" where the file is not.
+type FileChange struct {
+	Path, Was, Mode string
+	Content         []byte // as it is now; of a link it is where that leads, of a submodule and of a file that is gone nil
+}
+
+// Submodule is the mode of a path that names a commit of another repository.
+const Submodule = "160000"
 
 // Changes returns the files that differ between two commits, by path.
 func Changes(ctx context.Context, r *git.Repo, base, head string) ([]FileChange, error) {
@@ -99,7 +105,15 @@ func Changes(ctx context.Context, r *git.Repo, base, head string) ([]FileChange,
 		if len(meta) != 5 {
 			return nil, fmt.Errorf("git diff-tree: unclear line %q", fields[i])
 		}
-		all = append(all, FileChange{Path: fields[i+1], Mode: meta[1]})
+		f := FileChange{Path: fields[i+1], Was: strings.TrimPrefix(meta[0], ":"), Mode: meta[1]}
+		if f.Mode != "000000" && f.Mode != Submodule {
+			content, err := r.Exec(ctx, nil, "cat-file", "blob", meta[3])
+			if err != nil {
+				return nil, err
+			}
+			f.Content = []byte(content)
+		}
+		all = append(all, f)
 	}
 	return all, nil
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -56,7 +57,7 @@ func TestCherryPick(t *testing.T) {
 	if err != nil || info.Message != "Good\n\n(cherry picked from commit "+good+")" || !slices.Equal(info.Parents, []string{line}) {
 		t.Errorf("%+v, %v", info, err)
 	}
-	if changes, err := pick.Changes(ctx, w, line, got.Commit); err != nil || len(changes) != 1 || changes[0] != (pick.FileChange{Path: "a", Mode: "100644"}) {
+	if changes, err := pick.Changes(ctx, w, line, got.Commit); err != nil || len(changes) != 1 || !reflect.DeepEqual(changes[0], pick.FileChange{Path: "a", Was: "100644", Mode: "100644", Content: []byte("2\n")}) {
 		t.Errorf("%+v, %v", changes, err)
 	}
 	if again, err := pick.Cherry(ctx, w, good, who); err != nil || again.Commit != "" || again.Conflicts != nil {
