@@ -63,6 +63,7 @@ func markdown(r release.Report, brief brevity) string {
 	writeFacts(&b, r)
 	writeProblems(&b, "### What is wrong\n\n", r.Problems, brief)
 	writeTokens(&b, r)
+	writePicks(&b, r, brief)
 	writeMermaid(&b, r)
 	writeCrates(&b, r, brief)
 	for _, line := range logins(r) {
@@ -81,7 +82,7 @@ func markdown(r release.Report, brief brevity) string {
 func writeFacts(b *strings.Builder, r release.Report) {
 	var facts []string
 	for _, fact := range [][2]string{
-		{"commit", code(r.Commit)}, {"branch", code(r.Branch)}, {"release", link(r.URL)}, {"workflow run", link(r.RunURL)}, {"issue", link(noticed(r.Notice))},
+		{"commit", code(r.Commit)}, {"branch", code(r.Branch)}, {page(r), link(r.URL)}, {"workflow run", link(r.RunURL)}, {"issue", link(noticed(r.Notice))},
 	} {
 		if fact[1] != "" {
 			facts = append(facts, fact[0]+" "+fact[1])
@@ -222,6 +223,31 @@ func writeCrates(b *strings.Builder, r release.Report, brief brevity) {
 			confirmed = moment(*c.confirmed)
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", code(c.name), code(c.version), code(c.registry), code(c.sha256), size, c.state, confirmed)
+	}
+	b.WriteString("\n")
+}
+
+// writePicks writes what came of each commit that was to be picked.
+func writePicks(b *strings.Builder, r release.Report, brief brevity) {
+	if len(r.Picks) == 0 {
+		return
+	}
+	b.WriteString("### Picks\n\n| Commit | Title | Pull request | Outcome | Reason |\n|---|---|---|---|---|\n")
+	for i, p := range r.Picks {
+		if i == brief.rows {
+			fmt.Fprintf(b, "\nAnd %d more.\n", len(r.Picks)-i)
+			break
+		}
+		pull, outcome := "", "picked"
+		if p.Pull > 0 {
+			pull = fmt.Sprintf("%d", p.Pull)
+		}
+		if len(p.Conflicts) > 0 {
+			outcome = "conflicts"
+		} else if p.Skipped != "" {
+			outcome = "skipped"
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", code(p.Commit), code(cut(p.Title, 200)), pull, outcome, escape(cut(p.Skipped, max(brief.detail, 200))))
 	}
 	b.WriteString("\n")
 }

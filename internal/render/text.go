@@ -342,7 +342,7 @@ func assetSum(a release.Asset) string {
 
 func writeLinks(b *strings.Builder, s Style, r release.Report) {
 	var rows [][]string
-	for _, link := range [][2]string{{"release", r.URL}, {"workflow", r.RunURL}, {"issue", noticed(r.Notice)}} {
+	for _, link := range [][2]string{{page(r), r.URL}, {"workflow", r.RunURL}, {"issue", noticed(r.Notice)}} {
 		if url := plain.Clean(link[1]); url != "" {
 			rows = append(rows, []string{"  " + link[0], url})
 		}

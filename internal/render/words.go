@@ -249,3 +249,11 @@ func warnings(r release.Report) []release.ReportProblem {
 	}
 	return out
 }
+
+// page is what a report's URL leads to.
+func page(r release.Report) string {
+	if r.Command == "patch" || len(r.Bumps) > 0 {
+		return "pull request"
+	}
+	return "release"
+}

@@ -79,7 +79,7 @@ func PullRequest(r release.Report, next string) string {
 	}
 	b.WriteString("\n")
 	if len(r.Picks) > 0 {
-		b.WriteString("| Picked | Commit |  |\n|---|---|---|\n")
+		b.WriteString("| Picked | Commit | Skipped |\n|---|---|---|\n")
 		for _, p := range r.Picks {
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", render.Code(p.Title), plain.Clean(p.Commit), render.Words(p.Skipped))
 		}
