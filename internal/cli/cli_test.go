@@ -356,6 +356,12 @@ var worldCommands = map[string]struct {
 		}
 		return err
 	}},
+	// close NUMBER: a pull request, without merging it
+	"close": {1, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		number, err := strconv.Atoi(a[0])
+		s.world.GitHub.ClosePull(ctx, number)
+		return err
+	}},
 	// merged NUMBER REV: a pull request was merged by rebasing or squashing, as that commit of the checkout
 	"merged": {2, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
 		number, err := strconv.Atoi(a[0])

@@ -44,6 +44,11 @@ func (a *Edge) labelled(ctx context.Context, p patching) error {
 	if err != nil {
 		return fmt.Errorf("look for labelled pull requests: %w", err)
 	}
+	if len(wishes) > 0 {
+		if err := whole(ctx, repo); err != nil {
+			return err
+		}
+	}
 	refs, err := releaseBranches(ctx, client, cfg)
 	if err != nil {
 		return err

@@ -7,9 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -108,6 +106,9 @@ func (a *Edge) patch(ctx context.Context, p patching) error {
 	if err != nil {
 		return err
 	}
+	if err := whole(ctx, repo); err != nil {
+		return err
+	}
 	base, err := a.releaseBranch(ctx, repo, client, p.tag)
 	if err != nil {
 		return err
@@ -146,6 +147,16 @@ func (a *Edge) patch(ctx context.Context, p patching) error {
 		return err
 	}
 	return a.bumped(out.report, out.worked, out.next)
+}
+
+// whole holds that the history is here: git would pick a commit whose parent is missing with every file of it.
+func whole(ctx context.Context, repo *git.Repo) error {
+	shallow, err := repo.Shallow(ctx)
+	if err == nil && shallow {
+		err = &problem.Error{Kind: problem.Stopped, Summary: "this clone does not have the whole history, which picking needs", Detail: repo.Dir,
+			Hint: "git fetch --unshallow origin; in a workflow, fetch-depth: 0 of actions/checkout"}
+	}
+	return err
 }
 
 // picker is who picks: GitHub makes the commits again as its own.
@@ -203,58 +214,6 @@ func here(ctx context.Context, repo *git.Repo, commit, what, ref string) error {
 		return err
 	}
 	return &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("the commit of %s is not here", what), Detail: commit, Hint: "git fetch origin " + ref}
-}
-
-var pullNumber = regexp.MustCompile(`^#?([0-9]{1,6})$`)
-
-// chosenPicks finds the commits that were named.
-func chosenPicks(ctx context.Context, repo *git.Repo, client *forge.Client, names []string) ([]yard.Pick, error) {
-	var out []yard.Pick
-	for _, name := range names {
-		m := pullNumber.FindStringSubmatch(name)
-		if m == nil {
-			commit, err := repo.Commit(ctx, name)
-			if err != nil {
-				return nil, &problem.Error{Kind: problem.Usage, Summary: fmt.Sprintf("--pick %s is no commit here", name), Err: err, Hint: "git fetch origin brings what was merged; a pull request is named by its number"}
-			}
-			out = append(out, yard.Pick{Commit: commit})
-			continue
-		}
-		number, err := strconv.Atoi(m[1])
-		if err != nil {
-			return nil, err
-		}
-		pull, err := client.Pull(ctx, number)
-		if forge.IsNotFound(err) || err == nil && !pull.Merged {
-			return nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("pull request #%d was not merged", number), Detail: pull.Title, Hint: "a patch takes what the development branch has already: merge it there first"}
-		} else if err != nil {
-			return nil, err
-		}
-		if err := here(ctx, repo, pull.MergeCommit, fmt.Sprintf("pull request #%d", number), pull.Base); err != nil {
-			return nil, err
-		}
-		if several, err := unclear(ctx, repo, pull); err != nil {
-			return nil, err
-		} else if several {
-			return nil, &problem.Error{Kind: problem.Stopped, Summary: fmt.Sprintf("which commits pull request #%d became cannot be told", number), Detail: pull.Title + "\n" + severalCommits,
-				Hint: "name them: --pick COMMIT, in their order; the last is " + pull.MergeCommit}
-		}
-		out = append(out, yard.Pick{Commit: pull.MergeCommit, Number: number, Title: pull.Title})
-	}
-	return out, nil
-}
-
-const severalCommits = "it has several, and was merged by rebasing, or squashed under a title without its number"
-
-// unclear reports whether a pull request may have become more commits than the one that GitHub names: one that has several
-// and was rebased, which tells only the last of them. Squashed ones are known by GitHub's title for them.
-func unclear(ctx context.Context, repo *git.Repo, pull forge.Pull) (bool, error) {
-	if pull.Commits < 2 {
-		return false, nil
-	}
-	info, err := repo.CommitInfo(ctx, pull.MergeCommit)
-	headline, _, _ := strings.Cut(info.Message, "\n")
-	return len(info.Parents) == 1 && !strings.Contains(headline, fmt.Sprintf("(#%d)", pull.Number)), err
 }
 
 // goingOn returns the commit of a local branch on which a conflict was solved.
