@@ -356,6 +356,12 @@ var worldCommands = map[string]struct {
 		}
 		return err
 	}},
+	// label NUMBER [LABEL]...: these labels and no others
+	"label": {-1, func(_ context.Context, _ *testscript.TestScript, s *state, a []string) error {
+		number, err := strconv.Atoi(a[0])
+		s.world.GitHub.SetLabels(number, a[1:]...)
+		return err
+	}},
 	// close NUMBER: a pull request, without merging it
 	"close": {1, func(ctx context.Context, _ *testscript.TestScript, s *state, a []string) error {
 		number, err := strconv.Atoi(a[0])

@@ -37,6 +37,7 @@ var operations = map[string][]string{
 	"CreatePull":         {"create-pull"},
 	"MoveBranch":         {"get-repo"}, // and GraphQL: TestGraphQL
 	"Pull":               {"get-pull"},
+	"OpenPulls":          {"list-pulls"},
 	"Pulls":              {"list-pulls"},
 	"UpdatePull":         {"update-pull"},
 	"MergedPulls":        {"issues", "get-pull"},

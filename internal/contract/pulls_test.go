@@ -42,6 +42,9 @@ func TestPulls(t *testing.T) {
 	if list, err := c.Pulls(ctx, branch, base); err != nil || len(list) != 1 || list[0].Number != made.Number {
 		t.Errorf("got %+v, %v, want one", list, err)
 	}
+	if list, err := c.OpenPulls(ctx); err != nil || len(list) != 1 || list[0].Head != branch {
+		t.Errorf("open: %+v, %v, want one", list, err)
+	}
 	want(t, "a pull request that is not there", second(c.Pull(ctx, made.Number+1000)), "not found")
 	want(t, "a change by a reader", second(w.client(t, reader).UpdatePull(ctx, made.Number, forge.PullRequest{Title: "x"})), "denied")
 
@@ -55,6 +58,9 @@ func TestPulls(t *testing.T) {
 	commit, err := w.twin.MergePull(ctx, labelled)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if list, err := c.OpenPulls(ctx); err != nil || len(list) != 1 || list[0].Number != made.Number {
+		t.Errorf("open after the merge: %+v, %v, want %d", list, err, made.Number)
 	}
 	if list, err := c.MergedPulls(ctx, "backport v1.0"); err != nil || len(list) != 1 || list[0].Number != labelled || list[0].MergeCommit != commit {
 		t.Errorf("after the merge: %+v, %v, want %d at %s", list, err, labelled, commit)

@@ -78,6 +78,25 @@ func (c *Client) Pulls(ctx context.Context, head, base string) ([]Pull, error) {
 	return out, nil
 }
 
+// OpenPulls returns the open pull requests from branches of this repository.
+//
+// https://docs.github.com/en/rest/pulls/pulls#list-pull-requests
+func (c *Client) OpenPulls(ctx context.Context) ([]Pull, error) {
+	var out []Pull
+	err := wire.Pages(func(q url.Values) (*github.Response, error) {
+		q.Set("state", "open")
+		var page []*github.PullRequest
+		resp, err := c.wire.Do(ctx, wire.Call{Op: "list open pull requests", Method: http.MethodGet, Path: c.wire.Root() + "/pulls", Query: q, Out: &page})
+		for _, p := range page {
+			if strings.EqualFold(p.GetHead().GetRepo().GetFullName(), c.Slug()) {
+				out = append(out, pullOf(p))
+			}
+		}
+		return resp, err
+	})
+	return out, err
+}
+
 // PullRequest is what a pull request shall say.
 type PullRequest struct {
 	Title string `json:"title"`

@@ -54,7 +54,7 @@ func (a *Edge) labelled(ctx context.Context, p patching) error {
 		return err
 	}
 	sum := release.Report{Schema: release.ReportSchema, Command: "patch", Outcome: release.Changed, Repository: client.Slug(), Steps: []release.ReportStep{}, Problems: []release.ReportProblem{}}
-	var diffs []string
+	var diffs, current, unclear []string // current are branches that were offered, unclear are bases of lines about which nothing is known
 	for _, w := range wishes {
 		at, err := newest(w.line, refs)
 		if err != nil {
@@ -64,9 +64,39 @@ func (a *Edge) labelled(ctx context.Context, p patching) error {
 		a.Say("%s: %s labelled, onto %s", w.line.First(), plain.Count(len(w.pulls), "pull request"), at.name)
 		r, diff := a.line(ctx, p, backport{repo: repo, client: client, base: at, pulls: w.pulls})
 		sum.Releases, diffs = append(sum.Releases, r), append(diffs, diff)
+		if len(r.Bumps) > 0 {
+			current = append(current, r.Branch)
+		} else if len(r.Problems) > 0 {
+			unclear = append(unclear, at.name)
+		}
 	}
+	left, err := leftOpen(ctx, client, current, unclear)
+	if err != nil {
+		return err
+	}
+	sum.Warnings = append(sum.Warnings, left...)
 	summed(&sum, p.dryRun)
 	return a.Print(&sum, func(s render.Style) string { return bumped.Lines(s, sum, diffs) })
+}
+
+// keptByLabels stands in the text of pull requests that this keeps, by which it knows them again.
+const keptByLabels = "`tagboat patch --labelled` keeps this current: a label brings a commit in, and takes it out when it is taken away."
+
+// leftOpen tells of the pull requests that were kept once and that no label asks for any more. Somebody may want them all
+// the same, so they stay as they are.
+func leftOpen(ctx context.Context, client *forge.Client, current, unclear []string) ([]string, error) {
+	open, err := client.OpenPulls(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look for pull requests that were kept: %w", err)
+	}
+	var out []string
+	for _, p := range open {
+		if !strings.Contains(p.Body, keptByLabels) || slices.Contains(current, p.Head) || slices.Contains(unclear, p.Base) {
+			continue
+		}
+		out = append(out, fmt.Sprintf("#%d %q is open, and no label asks for anything in it any more: close it and delete its branch %s, or merge it into %s as it is", p.Number, p.Title, p.Head, p.Base))
+	}
+	return out, nil
 }
 
 // wanted finds the lines that merged pull requests are labelled for.

@@ -374,5 +374,8 @@ func (a *Edge) offerPatch(ctx context.Context, p patching, d patched, w worked, 
 		return fmt.Sprintf("Next: git switch %s && git pull && tagboat tag", d.base.name), nil
 	}
 	next := fmt.Sprintf("Merge this into `%s`, then run `tagboat tag` there: it checks the commit, makes %s, and the push of the tag starts the release.", d.base.name, strings.Join(w.plan.Tags, ", "))
+	if p.labelled {
+		next += "\n\n" + keptByLabels
+	}
 	return a.pull(ctx, d.client, r, w, offer.Offer{Base: d.base.name, BaseCommit: d.base.commit, Branch: w.plan.Branch, Title: w.plan.Title, Body: bumped.PullRequest(*r, next), Commits: commits}), nil
 }

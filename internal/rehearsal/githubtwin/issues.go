@@ -37,6 +37,18 @@ func (t *Twin) AddIssue(title string, labels ...string) int {
 	return t.open(title, "", labels).number
 }
 
+// SetLabels gives an issue or a pull request these labels and no others.
+func (t *Twin) SetLabels(number int, labels ...string) {
+	t.site.Mu.Lock()
+	defer t.site.Mu.Unlock()
+	for _, name := range labels {
+		t.knowLabel(name)
+	}
+	if i := t.issues[number]; i != nil {
+		i.labels, i.updated = slices.Clone(labels), githubapi.Now()
+	}
+}
+
 // AddStrangersIssue opens an issue by somebody who does not belong to the repository, and returns its number.
 func (t *Twin) AddStrangersIssue(title, body string) int {
 	t.site.Mu.Lock()
