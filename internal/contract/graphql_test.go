@@ -80,28 +80,38 @@ func TestGraphQL(t *testing.T) {
 		if _, _, err := newClient(t, srv.URL+alias, reader).CommitOnBranch(ctx, forge.BranchCommit{Branch: branch, Expected: w.commits["second"], Headline: "x"}); !forge.IsDenied(err) {
 			t.Errorf("a token that may read: got %v", err)
 		}
-		modes := map[string]forge.Change{"run": {Content: []byte{0xff, 0}, Mode: "100755"}, "link": {Content: []byte("run"), Mode: "120000"}, "Cargo.toml": {}}
-		if _, _, err := made(w.commits["first"], branch, modes); !forge.IsConflict(err) {
-			t.Errorf("modes on an old head: got %v, want a conflict", err)
-		}
-		sha, signed, err = made(w.commits["second"], branch, modes)
-		if err != nil || !signed {
-			t.Errorf("modes: signed %v, %v", signed, err)
-		}
-		files, err := c.Tree(ctx, branch)
-		got := map[string]string{}
-		for _, f := range files {
-			got[f.Path] = f.Mode
-		}
-		if err != nil || got["run"] != "100755" || got["link"] != "120000" {
-			t.Errorf("files: %v, %v", got, err)
-		}
-		if _, _, err := newClient(t, srv.URL+alias, reader).CommitOnBranch(ctx, forge.BranchCommit{Branch: branch, Expected: sha, Headline: "x", Files: modes}); !forge.IsDenied(err) {
-			t.Errorf("modes by a token that may read: got %v", err)
-		}
+		modes(t, c, newClient(t, srv.URL+alias, reader), branch, w.commits)
 	}
 	if got, want := validated(t, exchanges), "16 exchanges fit"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// modes commits a link and an executable file to a branch that is at the second commit.
+func modes(t *testing.T, c, reading *forge.Client, branch string, commits map[string]string) {
+	t.Helper()
+	ctx := t.Context()
+	files := map[string]forge.Change{"run": {Content: []byte{0xff, 0}, Mode: "100755"}, "link": {Content: []byte("run"), Mode: "120000"}, "Cargo.toml": {}}
+	at := func(head string) forge.BranchCommit {
+		return forge.BranchCommit{Branch: branch, Expected: commits[head], Files: files, Headline: "Modes", Body: "More."}
+	}
+	if _, _, err := c.CommitOnBranch(ctx, at("first")); !forge.IsConflict(err) {
+		t.Errorf("modes on an old head: got %v, want a conflict", err)
+	}
+	_, signed, err := c.CommitOnBranch(ctx, at("second"))
+	if err != nil || !signed {
+		t.Errorf("modes: signed %v, %v", signed, err)
+	}
+	tree, err := c.Tree(ctx, branch)
+	got := map[string]string{}
+	for _, f := range tree {
+		got[f.Path] = f.Mode
+	}
+	if err != nil || got["run"] != "100755" || got["link"] != "120000" {
+		t.Errorf("files: %v, %v", got, err)
+	}
+	if _, _, err := reading.CommitOnBranch(ctx, at("second")); !forge.IsDenied(err) {
+		t.Errorf("modes by a token that may read: got %v", err)
 	}
 }
 

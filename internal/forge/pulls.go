@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-github/v62/github"
 
+	"github.com/tagboat/tagboat/internal/forge/commit"
 	"github.com/tagboat/tagboat/internal/forge/wire"
 )
 
@@ -122,4 +123,41 @@ func (c *Client) CreatePull(ctx context.Context, p PullRequest) (Pull, error) {
 func (c *Client) UpdatePull(ctx context.Context, number int, p PullRequest) (Pull, error) {
 	return c.pull(ctx, wire.Call{Op: fmt.Sprintf("update pull request %d", number), Method: http.MethodPatch, Path: fmt.Sprintf("%s/pulls/%d", c.wire.Root(), number),
 		Body: PullRequest{Title: p.Title, Body: p.Body}})
+}
+
+// BranchCommit is a commit to be made by GitHub, and Change what becomes of a file in it.
+type (
+	BranchCommit = commit.Request
+	Change       = commit.Change
+)
+
+// CommitOnBranch makes a commit on top of a branch and returns its hash, and whether GitHub signed it; see commit.On. A
+// branch that is elsewhere is Conflict.
+func (c *Client) CommitOnBranch(ctx context.Context, b BranchCommit) (sha string, signed bool, err error) {
+	return commit.On(ctx, c.wire, b, c.MoveBranch)
+}
+
+const moveMutation = `mutation($input: UpdateRefsInput!) { updateRefs(input: $input) { clientMutationId } }`
+
+// MoveBranch moves a branch to a commit that need not be ahead of it, if it is at the expected one; else Conflict.
+//
+// https://docs.github.com/en/graphql/reference/mutations#updaterefs
+func (c *Client) MoveBranch(ctx context.Context, branch, expected, to string) error {
+	var repository struct {
+		NodeID string `json:"node_id"`
+	}
+	op := "move branch " + branch
+	if _, err := c.wire.Do(ctx, wire.Call{Op: op, Method: http.MethodGet, Path: c.wire.Root(), Out: &repository}); err != nil {
+		return err
+	}
+	input := map[string]any{"repositoryId": repository.NodeID, "refUpdates": []map[string]any{{"name": "refs/heads/" + branch, "beforeOid": expected, "afterOid": to, "force": true}}}
+	var out struct{ UpdateRefs any }
+	err := c.wire.GraphQL(ctx, op, moveMutation, map[string]any{"input": input}, &out)
+	if e, ok := err.(*Error); ok && e.Class == Refused {
+		// GitHub has no type of its own for a ref that is elsewhere.
+		if now, look := c.Branch(ctx, branch); look == nil && now != expected {
+			e.Class = Conflict
+		}
+	}
+	return err
 }

@@ -56,3 +56,18 @@ func HasLabels(labels []string, wanted string) bool {
 	}
 	return true
 }
+
+// Label is a label of the repository.
+type Label struct {
+	ID                       int64
+	Name, Color, Description string
+}
+
+// Object is the label as JSON.
+func (l Label) Object(c *Call) Object {
+	var description any
+	if l.Description != "" {
+		description = l.Description
+	}
+	return Object{"id": l.ID, "node_id": NodeID("Label", l.ID), "url": c.URLs.Repo + "/labels/" + Escape(l.Name), "name": l.Name, "color": l.Color, "default": false, "description": description}
+}

@@ -25,11 +25,6 @@ type issue struct {
 	mergeCommit              string
 }
 
-type label struct {
-	id                       int64
-	name, color, description string
-}
-
 // AddIssue opens an issue with labels and returns its number.
 func (t *Twin) AddIssue(title string, labels ...string) int {
 	t.site.Mu.Lock()
@@ -111,25 +106,17 @@ func (t *Twin) open(title, body string, labels []string) *issue {
 	return i
 }
 
-func (t *Twin) knowLabel(name string) label {
+func (t *Twin) knowLabel(name string) githubapi.Label {
 	if _, known := t.labels[name]; !known {
-		t.labels[name] = label{id: t.site.NextID(), name: name, color: "ededed"}
+		t.labels[name] = githubapi.Label{ID: t.site.NextID(), Name: name, Color: "ededed"}
 	}
 	return t.labels[name]
-}
-
-func labelObject(c *call, l label) object {
-	var description any
-	if l.description != "" {
-		description = l.description
-	}
-	return object{"id": l.id, "node_id": githubapi.NodeID("Label", l.id), "url": c.URLs.Repo + "/labels/" + githubapi.Escape(l.name), "name": l.name, "color": l.color, "default": false, "description": description}
 }
 
 func (t *Twin) issue(c *call, i *issue) object {
 	labels := []object{}
 	for _, name := range i.labels {
-		labels = append(labels, labelObject(c, t.knowLabel(name)))
+		labels = append(labels, t.knowLabel(name).Object(c))
 	}
 	self, place := fmt.Sprintf("%s/issues/%d", c.URLs.Repo, i.number), "issues"
 	if i.pull {
@@ -236,21 +223,21 @@ func (t *Twin) issueLabels(c *call) reply {
 	}
 	out := []object{}
 	for _, name := range i.labels {
-		out = append(out, labelObject(c, t.knowLabel(name)))
+		out = append(out, t.knowLabel(name).Object(c))
 	}
 	return githubapi.OK(out)
 }
 
 func (t *Twin) listLabels(c *call) reply {
-	all := make([]label, 0, len(t.labels))
+	all := make([]githubapi.Label, 0, len(t.labels))
 	for _, l := range t.labels {
 		all = append(all, l)
 	}
-	slices.SortFunc(all, func(a, b label) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(all, func(a, b githubapi.Label) int { return strings.Compare(a.Name, b.Name) })
 	list, header := githubapi.Page(c, all)
 	out := []object{}
 	for _, l := range list {
-		out = append(out, labelObject(c, l))
+		out = append(out, l.Object(c))
 	}
 	return reply{Status: http.StatusOK, Body: out, Header: header}
 }
@@ -267,12 +254,12 @@ func (t *Twin) createLabel(c *call) reply {
 		return githubapi.Invalid("Label", "missing_field", "name", "")
 	}
 	l := t.knowLabel(in.Name)
-	l.description = in.Description
+	l.Description = in.Description
 	if in.Color != "" {
-		l.color = in.Color
+		l.Color = in.Color
 	}
 	t.labels[in.Name] = l
-	return githubapi.Created(labelObject(c, l))
+	return githubapi.Created(l.Object(c))
 }
 
 // openIssues counts issues and pull requests, as GitHub does.

@@ -76,7 +76,7 @@ func (t *Twin) pullSimple(c *call, i *issue) object {
 	}
 	labels := []object{}
 	for _, name := range i.labels {
-		labels = append(labels, labelObject(c, t.knowLabel(name)))
+		labels = append(labels, t.knowLabel(name).Object(c))
 	}
 	return t.site.PullRequest(c, githubapi.Pull{ID: i.id, Number: i.number, Title: i.title, Body: i.body, State: i.state, Labels: labels, Created: i.created, Updated: i.updated,
 		Closed: i.closed, Merged: i.merged, MergeCommit: i.mergeCommit, Head: i.head, HeadCommit: tip, Base: i.base, BaseCommit: t.git.Head(c, i.base)})

@@ -92,7 +92,7 @@ type Twin struct {
 	broken   map[string]bool // asset names whose next upload breaks
 	tickets  map[string]ticket
 	issues   map[int]*issue
-	labels   map[string]label
+	labels   map[string]githubapi.Label
 	comments []*comment // of all issues, the oldest first
 }
 
@@ -114,7 +114,7 @@ func New(cfg Config) (*Twin, error) {
 	}
 	t := &Twin{
 		cfg: cfg, releases: map[int64]*release{}, burnt: map[string]bool{}, assets: map[int64]*asset{}, broken: map[string]bool{}, tickets: map[string]ticket{},
-		issues: map[int]*issue{}, labels: map[string]label{},
+		issues: map[int]*issue{}, labels: map[string]githubapi.Label{},
 	}
 	t.site = githubapi.NewSite(githubapi.Config{Owner: cfg.Owner, Repo: cfg.Repo, DefaultBranch: cfg.DefaultBranch, Private: cfg.Private, Tokens: cfg.Tokens, TokenEnds: cfg.TokenEnds,
 		Actor: cfg.Actor, Limits: cfg.Limits})
