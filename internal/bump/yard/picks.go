@@ -14,7 +14,6 @@ import (
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/git/pick"
 	"github.com/tagboat/tagboat/internal/problem"
-	"github.com/tagboat/tagboat/internal/release"
 )
 
 // Pick is a commit to be picked, and what came of it.
@@ -25,6 +24,24 @@ type Pick struct {
 
 	Skipped string   // why it was not picked, "" where it was
 	Files   []string // that it changed
+}
+
+// describe gives a pick that has none the title that its commit's message has. GitHub's of a merge has that of the pull
+// request below.
+func (p *Pick) describe(message string) {
+	if p.Title != "" {
+		return
+	}
+	headline, body, _ := strings.Cut(message, "\n")
+	p.Title = headline
+	m := mergeOf.FindStringSubmatch(headline)
+	if m == nil {
+		return
+	}
+	p.Number, _ = strconv.Atoi(m[1]) // six digits at most
+	if title, _, _ := strings.Cut(strings.TrimSpace(body), "\n"); title != "" {
+		p.Title = title
+	}
 }
 
 // ConflictError says that a commit cannot be picked. What was picked before is at Head.
@@ -54,9 +71,7 @@ func Picked(ctx context.Context, work *git.Repo, base string, picks []Pick, who 
 		if err != nil {
 			return out, "", err
 		}
-		if headline, _, _ := strings.Cut(info.Message, "\n"); p.Title == "" {
-			p.Title = headline
-		}
+		p.describe(info.Message)
 		if p.Skipped, err = Already(ctx, work, head, p.Commit); err != nil {
 			return out, "", err
 		}
@@ -72,6 +87,13 @@ func Picked(ctx context.Context, work *git.Repo, base string, picks []Pick, who 
 			return out, head, &ConflictError{Pick: p, Paths: got.Conflicts, Head: head, Rest: picks[i:], Merge: len(info.Parents) > 1}
 		case got.Commit == "":
 			p.Skipped = "the branch has this change already"
+			if len(info.Parents) > 0 {
+				if names, err := work.DiffNames(ctx, info.Parents[0], info.Hash); err != nil {
+					return out, "", err
+				} else if len(names) == 0 {
+					p.Skipped = "it changes nothing"
+				}
+			}
 		default:
 			if p.Files, err = work.DiffNames(ctx, head, got.Commit); err != nil {
 				return out, "", err
@@ -100,18 +122,10 @@ func Brought(ctx context.Context, work *git.Repo, base, head string) ([]Pick, er
 		if len(k.Parents) != 1 {
 			continue // a merge, which Commits refuses
 		}
-		headline, body, _ := strings.Cut(k.Message, "\n")
-		p := Pick{Commit: k.Hash, Title: headline}
-		if from := pickedFrom.FindStringSubmatch(body); from != nil {
+		p := Pick{Commit: k.Hash}
+		p.describe(k.Message)
+		if from := pickedFrom.FindStringSubmatch(k.Message); from != nil {
 			p.Commit = from[1]
-		}
-		if m := mergeOf.FindStringSubmatch(headline); m != nil { // GitHub has the pull request's title below
-			if p.Number, err = strconv.Atoi(m[1]); err != nil {
-				return nil, err
-			}
-			if title, _, _ := strings.Cut(strings.TrimSpace(body), "\n"); title != "" {
-				p.Title = title
-			}
 		}
 		if p.Files, err = work.DiffNames(ctx, k.Parents[0], k.Hash); err != nil {
 			return nil, err
@@ -166,7 +180,7 @@ func Commits(ctx context.Context, work *git.Repo, base, head string) ([]offer.Co
 			switch plain := "100644"; {
 			case f.Was == pick.Submodule || f.Mode == pick.Submodule:
 				return nil, &problem.Error{Kind: problem.Stopped, Summary: "a pick changes a submodule, which is not picked: its commit may be nowhere that a release can fetch it from",
-					Detail: fmt.Sprintf("%s %s\n%s", release.Short(k.Hash), headline, f.Path), Hint: "pick it by hand, push it to the release branch, and run this without it"}
+					Detail: fmt.Sprintf("%s %s\n%s", k.Hash[:12], headline, f.Path), Hint: "pick it by hand, push it to the release branch, and run this without it"}
 			case f.Content == nil, f.Mode == plain && (f.Was == plain || f.Was == "000000"):
 				c.Files[f.Path] = forge.Change{Content: f.Content}
 			default:

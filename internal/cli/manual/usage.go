@@ -64,9 +64,9 @@ func Values(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	for _, name := range []string{"tag", "branch", "commit"} {
+	for _, name := range []string{"tag", "branch", "commit", "from"} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.Type() == "string" && f.Value.String() == "" {
-			return &problem.Error{Kind: problem.Usage, Summary: "--" + name + " is empty", Hint: "is a variable not set? Name the " + name + ", or leave the flag out"}
+			return &problem.Error{Kind: problem.Usage, Summary: "--" + name + " is empty", Hint: "is a variable not set? Give it a value, or leave the flag out"}
 		}
 	}
 	var wrong error

@@ -72,7 +72,7 @@ scheduled workflow, and changes nothing where nothing is left to pick.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&p.picks, "pick", nil, "a commit, or the number of a merged pull request; may be repeated")
+	f.StringArrayVar(&p.picks, "pick", nil, "a commit, or the number of a merged pull request; may be repeated")
 	f.StringVar(&p.from, "from", "", "go on from this local branch, on which a conflict was solved")
 	f.BoolVar(&p.labelled, "labelled", false, "pick the merged pull requests that are labelled for a version line, for every line")
 	f.BoolVar(&p.dryRun, "dry-run", false, "show what would be offered; nothing is written")
@@ -138,7 +138,7 @@ func (a *Edge) patch(ctx context.Context, p patching) error {
 	}
 	done, head, err := yard.Picked(ctx, work, base.commit, picks, picker)
 	if c := (*yard.ConflictError)(nil); errors.As(err, &c) {
-		return leave(ctx, repo, work, p, c)
+		return a.leave(ctx, repo, work, p, base, c)
 	} else if err != nil {
 		return err
 	}
@@ -229,30 +229,55 @@ func goingOn(ctx context.Context, repo *git.Repo, base branchAt, branch string) 
 }
 
 // leave leaves what was picked before a conflict as a branch, and says how to go on.
-func leave(ctx context.Context, repo, work *git.Repo, p patching, c *yard.ConflictError) error {
-	branch := "pick/" + p.tag
-	merge := ""
-	if c.Merge {
-		merge = "-m 1 "
-	}
-	lines := []string{"git switch " + branch, "git cherry-pick -x " + merge + c.Pick.Commit, "# solve it, git add, git cherry-pick --continue"}
-	again := "tagboat patch " + p.tag + " --from " + branch
-	for _, rest := range c.Rest[1:] {
-		again += " --pick " + rest.Commit
-	}
+func (a *Edge) leave(ctx context.Context, repo, work *git.Repo, p patching, base branchAt, c *yard.ConflictError) error {
 	problem := &problem.Error{
 		Kind: problem.Stopped, Summary: fmt.Sprintf("%s %q conflicts with the release branch", release.Short(c.Pick.Commit), c.Pick.Title),
-		Detail: "in " + strings.Join(c.Paths, ", ") + "\n\n" + strings.Join(append(lines, again), "\n"), Hint: "go on with the commands above", Err: c,
+		Detail: "in " + strings.Join(c.Paths, ", "), Hint: "without --dry-run, what was picked before it is left as a branch here, with the commands to go on", Err: c,
 	}
 	if p.dryRun {
 		return problem
 	}
-	err := repo.Fetch(ctx, work.Dir, c.Head+":refs/heads/"+branch)
-	if now, look := repo.Commit(ctx, "refs/heads/"+branch); look == nil && now != c.Head {
-		problem.Hint = fmt.Sprintf("there is another branch %s here already (at %s): rename or delete it, and run this again", branch, release.Short(now))
-		return problem
+	branch, err := leftAs(ctx, repo, work, "pick/"+p.tag, base.commit, c.Head)
+	if err != nil {
+		return errors.Join(problem, err)
 	}
-	return errors.Join(problem, err)
+	merge := ""
+	if c.Merge {
+		merge = "-m 1 "
+	}
+	again := "tagboat patch " + p.tag + " --from " + branch
+	for _, rest := range c.Rest[1:] {
+		again += " --pick " + rest.Commit
+	}
+	if p.target.repository != a.Env["GITHUB_REPOSITORY"] {
+		again += " --repository " + p.target.repository
+	}
+	if p.target.apiURL != a.Env["GITHUB_API_URL"] {
+		again += " --api-url " + p.target.apiURL
+	}
+	problem.Detail += "\n\n" + strings.Join([]string{"git switch " + branch, "git cherry-pick -x " + merge + c.Pick.Commit, "# solve it, git add, git cherry-pick --continue", again}, "\n")
+	problem.Hint = "go on with the commands above"
+	return problem
+}
+
+// leftAs leaves a commit of work as a branch and returns its name. A branch that is there is never moved, for it may be
+// checked out, or have the work of somebody: it is taken as it is where it has the same files, or else another name.
+func leftAs(ctx context.Context, repo, work *git.Repo, name, base, head string) (string, error) {
+	made, err := work.CommitInfo(ctx, head)
+	if err != nil {
+		return "", err
+	}
+	for n, branch := 2, name; ; n, branch = n+1, fmt.Sprintf("%s-%d", name, n) {
+		there, err := repo.CommitInfo(ctx, "refs/heads/"+branch)
+		if errors.Is(err, git.ErrNotFound) {
+			return branch, repo.Fetch(ctx, work.Dir, head+":refs/heads/"+branch)
+		} else if err != nil {
+			return "", err
+		}
+		if in, err := repo.IsAncestor(ctx, base, there.Hash); err != nil || in && there.Tree == made.Tree {
+			return branch, err
+		}
+	}
 }
 
 // patched is a patch whose commits are picked.
@@ -288,7 +313,7 @@ func (a *Edge) patched(ctx context.Context, p patching, d patched) (o offered, e
 		return o, err
 	}
 	if w.snap.Request.To, err = d.base.line.Next(w.snap); err != nil {
-		return o, err
+		return o, versioned(err, d.picks)
 	}
 	if d.base.line.Crate != "" {
 		w.snap.Request.Only = []string{d.base.line.Crate}
@@ -308,6 +333,20 @@ func (a *Edge) patched(ctx context.Context, p patching, d patched) (o offered, e
 	r.Picks = reported(d.picks)
 	next, err := a.offerPatch(ctx, p, d, w, r)
 	return offered{w, r, next}, err
+}
+
+// versioned says of a version that is none of the line which pick brought it.
+func versioned(err error, picks []yard.Pick) error {
+	p := (*problem.Error)(nil)
+	if !errors.As(err, &p) {
+		return err
+	}
+	for _, pick := range picks {
+		if pick.Skipped == "" && slices.Contains(pick.Files, p.File) {
+			p.Hint = fmt.Sprintf("is it %s %q that brings this version? Then leave it out, or pick it by hand without the version", release.Short(pick.Commit), pick.Title)
+		}
+	}
+	return err
 }
 
 func reported(picks []yard.Pick) []release.ReportPick {

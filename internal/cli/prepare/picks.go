@@ -20,12 +20,18 @@ var (
 
 // chosenPicks finds the commits that were named.
 func chosenPicks(ctx context.Context, repo *git.Repo, client *forge.Client, names []string) ([]yard.Pick, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
 	var out []yard.Pick
-	for _, name := range names {
+	for name := range strings.SplitSeq(strings.Join(names, ","), ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			return nil, &problem.Error{Kind: problem.Usage, Summary: "--pick is empty", Hint: "is a variable not set? Name a commit or a pull request, or leave the flag out"}
+		}
 		var p yard.Pick
 		var err error
-		if m := pullNumber.FindStringSubmatch(strings.TrimSpace(name)); m == nil {
-			p.Commit, err = chosenCommit(ctx, repo, strings.TrimSpace(name))
+		if m := pullNumber.FindStringSubmatch(name); m == nil {
+			p.Commit, err = chosenCommit(ctx, repo, name)
 		} else if p.Number, err = strconv.Atoi(m[1]); err == nil {
 			p, err = chosenPull(ctx, repo, client, p.Number)
 		}
