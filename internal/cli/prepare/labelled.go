@@ -54,7 +54,7 @@ func (a *Edge) labelled(ctx context.Context, p patching) error {
 		return err
 	}
 	sum := release.Report{Schema: release.ReportSchema, Command: "patch", Outcome: release.Changed, Repository: client.Slug(), Steps: []release.ReportStep{}, Problems: []release.ReportProblem{}}
-	var diffs, current, unclear []string // current are branches that were offered, unclear are bases of lines about which nothing is known
+	var diffs, current, unclear []string // current are what was offered, as "HEAD BASE"; unclear are bases of lines about which nothing is known
 	for _, w := range wishes {
 		at, err := newest(w.line, refs)
 		if err != nil {
@@ -65,7 +65,7 @@ func (a *Edge) labelled(ctx context.Context, p patching) error {
 		r, diff := a.line(ctx, p, backport{repo: repo, client: client, base: at, pulls: w.pulls})
 		sum.Releases, diffs = append(sum.Releases, r), append(diffs, diff)
 		if len(r.Bumps) > 0 {
-			current = append(current, r.Branch)
+			current = append(current, r.Branch+" "+at.name)
 		} else if len(r.Problems) > 0 {
 			unclear = append(unclear, at.name)
 		}
@@ -91,7 +91,7 @@ func leftOpen(ctx context.Context, client *forge.Client, current, unclear []stri
 	}
 	var out []string
 	for _, p := range open {
-		if !strings.Contains(p.Body, keptByLabels) || slices.Contains(current, p.Head) || slices.Contains(unclear, p.Base) {
+		if !strings.Contains(p.Body, keptByLabels) || slices.Contains(current, p.Head+" "+p.Base) || slices.Contains(unclear, p.Base) {
 			continue
 		}
 		out = append(out, fmt.Sprintf("#%d %q is open, and no label asks for anything in it any more: close it and delete its branch %s, or merge it into %s as it is", p.Number, p.Title, p.Head, p.Base))
