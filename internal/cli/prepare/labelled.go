@@ -165,7 +165,7 @@ func (a *Edge) line(ctx context.Context, p patching, b backport) (release.Report
 	r := o.report
 	hands := map[int]string{} // number of a pull request that conflicts -> commands
 	for _, c := range conflicts {
-		hands[c.Pick.Number] = byHand(b, c.Pick.Number, c.Pick.Commit, c.Merge)
+		hands[c.Pick.Number] = byHand(b, c)
 		r.Picks = append(r.Picks, release.ReportPick{Commit: c.Pick.Commit, Pull: c.Pick.Number, Title: c.Pick.Title, Skipped: "it conflicts in " + strings.Join(c.Paths, ", "), Conflicts: c.Paths})
 	}
 	tell(ctx, p, b, r, hands)
@@ -264,16 +264,16 @@ func lastMerged(pulls []forge.Pull, done []yard.Pick) (at time.Time) {
 }
 
 // byHand are the commands that bring a commit that conflicts to the release branch.
-func byHand(b backport, number int, commit string, merge bool) string {
+func byHand(b backport, c *yard.ConflictError) string {
 	parent := ""
-	if merge {
+	if c.Merge {
 		parent = "-m 1 "
 	}
 	return strings.Join([]string{
 		"git fetch origin",
-		fmt.Sprintf("git switch -c backport/%d-%s origin/%s", number, b.base.line.First(), b.base.name),
-		"git cherry-pick -x " + parent + commit,
-		"# solve it, git add, git cherry-pick --continue",
+		fmt.Sprintf("git switch -c backport/%d-%s origin/%s", c.Pick.Number, b.base.line.First(), b.base.name),
+		"git cherry-pick -x " + parent + c.Pick.Commit,
+		solving(c.Paths),
 		"git push origin HEAD",
 		"gh pr create --base " + b.base.name + " --fill",
 	}, "\n")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -255,9 +256,26 @@ func (a *Edge) leave(ctx context.Context, repo, work *git.Repo, p patching, base
 	if p.target.apiURL != a.Env["GITHUB_API_URL"] {
 		again += " --api-url " + p.target.apiURL
 	}
-	problem.Detail += "\n\n" + strings.Join([]string{"git switch " + branch, "git cherry-pick -x " + merge + c.Pick.Commit, "# solve it, git add, git cherry-pick --continue", again}, "\n")
+	problem.Detail += "\n\n" + strings.Join([]string{"git switch " + branch, "git cherry-pick -x " + merge + c.Pick.Commit, solving(c.Paths), again}, "\n")
 	problem.Hint = "go on with the commands above"
 	return problem
+}
+
+var lockFile = regexp.MustCompile(`^([A-Za-z0-9._/]+/)?Cargo\.lock$`)
+
+// solving are the commands between a conflict and what follows. A lock file is not merged by hand: cargo adds what the
+// branch's own lacks.
+func solving(paths []string) string {
+	var locks []string
+	for _, p := range paths {
+		if lockFile.MatchString(p) {
+			locks = append(locks, fmt.Sprintf("git checkout --ours %[1]s && cargo update --workspace --manifest-path %[2]s && git add %[1]s", p, path.Join(path.Dir(p), "Cargo.toml")))
+		}
+	}
+	if len(locks) == 0 {
+		return "# solve it, git add, git cherry-pick --continue"
+	}
+	return "# solve it, git add\n" + strings.Join(locks, "\n") + "\ngit cherry-pick --continue"
 }
 
 // leftAs leaves a commit of work as a branch and returns its name. A branch that is there is never moved, for it may be
