@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/changelog"
+	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/problem"
 	"github.com/tagboat/tagboat/internal/release"
 	"github.com/tagboat/tagboat/internal/semver"
@@ -267,6 +268,16 @@ func (p *Plan) turn(s Snapshot, chosen []Crate) error {
 // ChangelogPath is where a crate's changelog is.
 func ChangelogPath(template string, c Crate) string {
 	return path.Clean(strings.ReplaceAll(template, "{crate}", c.Dir))
+}
+
+// IsChangelog reports whether a path is one that the changelog of a crate may have.
+func IsChangelog(cfg config.Config, name string) bool {
+	before, after, perCrate := strings.Cut(cfg.Changelog.Path, "{crate}")
+	if cfg.Changelog.Required == "never" {
+		return false
+	}
+	after = strings.TrimPrefix(after, "/")
+	return name == path.Clean(cfg.Changelog.Path) || perCrate && strings.HasPrefix(name, before) && (name == after || strings.HasSuffix(name, "/"+after))
 }
 
 // Previous is the newest release tag of the same crate before a version.

@@ -9,7 +9,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tagboat/tagboat/internal/bump"
 	"github.com/tagboat/tagboat/internal/bump/offer"
+	"github.com/tagboat/tagboat/internal/config"
 	"github.com/tagboat/tagboat/internal/forge"
 	"github.com/tagboat/tagboat/internal/git"
 	"github.com/tagboat/tagboat/internal/git/pick"
@@ -24,6 +26,8 @@ type Pick struct {
 
 	Skipped string   // why it was not picked, "" where it was
 	Files   []string // that it changed
+
+	Entries map[string]string // what it writes into changelogs that would conflict, by path: these stay as the branch has them
 }
 
 // describe gives a pick that has none the title that its commit's message has. GitHub's of a merge has that of the pull
@@ -44,6 +48,34 @@ func (p *Pick) describe(message string) {
 	}
 }
 
+// enter keeps what a pick adds to a changelog, without headings.
+func (p *Pick) enter(ctx context.Context, work *git.Repo, path string) error {
+	lines, err := pick.Added(ctx, work, p.Commit, path)
+	lines = slices.DeleteFunc(lines, func(l string) bool { return strings.TrimSpace(l) == "" || strings.HasPrefix(l, "#") })
+	if p.Entries == nil {
+		p.Entries = map[string]string{}
+	}
+	p.Entries[path] = strings.Join(lines, "\n")
+	return err
+}
+
+// left enters what a pick had for changelogs and did not bring along, as Picked does it.
+func (p *Pick) left(ctx context.Context, work *git.Repo, cfg config.Config) error {
+	info, err := work.CommitInfo(ctx, p.Commit)
+	if errors.Is(err, git.ErrNotFound) || err == nil && len(info.Parents) == 0 {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	names, err := work.DiffNames(ctx, info.Parents[0], info.Hash)
+	for _, name := range names {
+		if err == nil && bump.IsChangelog(cfg, name) && !slices.Contains(p.Files, name) {
+			err = p.enter(ctx, work, name)
+		}
+	}
+	return err
+}
+
 // ConflictError says that a commit cannot be picked. What was picked before is at Head.
 type ConflictError struct {
 	Pick  Pick
@@ -58,9 +90,9 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%s conflicts in %s", e.Pick.Commit, strings.Join(e.Paths, ", "))
 }
 
-// Picked picks commits in their order on top of HEAD of work, and returns what came of each and the new head. base is the
-// branch's commit on GitHub. The error is a *ConflictError where one conflicts.
-func Picked(ctx context.Context, work *git.Repo, base string, picks []Pick, who git.Identity) ([]Pick, string, error) {
+// Picked picks commits in their order on top of HEAD of work, and returns what came of each and the new head. cfg is what
+// the branch's tagboat.toml says. The error is a *ConflictError where one conflicts.
+func Picked(ctx context.Context, work *git.Repo, cfg config.Config, picks []Pick, who git.Identity) ([]Pick, string, error) {
 	var out []Pick
 	for i, p := range picks {
 		head, _, err := work.Head(ctx)
@@ -79,7 +111,7 @@ func Picked(ctx context.Context, work *git.Repo, base string, picks []Pick, who 
 			out = append(out, p)
 			continue
 		}
-		got, err := pick.Cherry(ctx, work, p.Commit, who)
+		got, err := pick.Cherry(ctx, work, p.Commit, who, func(path string) bool { return bump.IsChangelog(cfg, path) })
 		switch {
 		case err != nil:
 			return out, "", err
@@ -87,7 +119,9 @@ func Picked(ctx context.Context, work *git.Repo, base string, picks []Pick, who 
 			return out, head, &ConflictError{Pick: p, Paths: got.Conflicts, Head: head, Rest: picks[i:], Merge: len(info.Parents) > 1}
 		case got.Commit == "":
 			p.Skipped = "the branch has this change already"
-			if len(info.Parents) > 0 {
+			if len(got.Kept) > 0 {
+				p.Skipped = "it changes the changelog alone, which conflicts"
+			} else if len(info.Parents) > 0 {
 				if names, err := work.DiffNames(ctx, info.Parents[0], info.Hash); err != nil {
 					return out, "", err
 				} else if len(names) == 0 {
@@ -97,6 +131,11 @@ func Picked(ctx context.Context, work *git.Repo, base string, picks []Pick, who 
 		default:
 			if p.Files, err = work.DiffNames(ctx, head, got.Commit); err != nil {
 				return out, "", err
+			}
+			for _, path := range got.Kept {
+				if err := p.enter(ctx, work, path); err != nil {
+					return out, "", err
+				}
 			}
 		}
 		out = append(out, p)
@@ -111,7 +150,7 @@ var (
 )
 
 // Brought returns as picks what a branch, on which a person solved a conflict, has beyond base.
-func Brought(ctx context.Context, work *git.Repo, base, head string) ([]Pick, error) {
+func Brought(ctx context.Context, work *git.Repo, cfg config.Config, base, head string) ([]Pick, error) {
 	log, err := work.Log(ctx, base, head, 1000)
 	if err != nil {
 		return nil, err
@@ -128,6 +167,9 @@ func Brought(ctx context.Context, work *git.Repo, base, head string) ([]Pick, er
 			p.Commit = from[1]
 		}
 		if p.Files, err = work.DiffNames(ctx, k.Parents[0], k.Hash); err != nil {
+			return nil, err
+		}
+		if err := p.left(ctx, work, cfg); err != nil {
 			return nil, err
 		}
 		out = append(out, p)

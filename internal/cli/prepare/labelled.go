@@ -195,11 +195,15 @@ func (a *Edge) backport(ctx context.Context, p patching, b backport, scratch str
 	if err != nil {
 		return o, nil, err
 	}
+	cfg, err := yard.ConfigAt(ctx, b.repo, b.base.commit)
+	if err != nil {
+		return o, nil, err
+	}
 	var done []yard.Pick
 	head := ""
 	for left := picks; ; {
 		var some []yard.Pick
-		some, head, err = yard.Picked(ctx, work, b.base.commit, left, picker)
+		some, head, err = yard.Picked(ctx, work, cfg, left, picker)
 		done = append(done, some...)
 		c := (*yard.ConflictError)(nil)
 		if !errors.As(err, &c) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -133,11 +134,15 @@ func (a *Edge) patch(ctx context.Context, p patching) error {
 	if err != nil {
 		return err
 	}
-	before, err := yard.Brought(ctx, work, base.commit, start)
+	cfg, err := yard.ConfigAt(ctx, repo, base.commit)
 	if err != nil {
 		return err
 	}
-	done, head, err := yard.Picked(ctx, work, base.commit, picks, picker)
+	before, err := yard.Brought(ctx, work, cfg, base.commit, start)
+	if err != nil {
+		return err
+	}
+	done, head, err := yard.Picked(ctx, work, cfg, picks, picker)
 	if c := (*yard.ConflictError)(nil); errors.As(err, &c) {
 		return a.leave(ctx, repo, work, p, base, c)
 	} else if err != nil {
@@ -347,6 +352,11 @@ func (a *Edge) patched(ctx context.Context, p patching, d patched) (o offered, e
 	if w.diff, err = y.Diff(ctx, w.files); err != nil {
 		return o, err
 	}
+	for _, pick := range d.picks {
+		for _, name := range slices.Sorted(maps.Keys(pick.Entries)) {
+			w.plan.Warnings = append(w.plan.Warnings, fmt.Sprintf("%s: what %s %q writes there conflicts; its lines are in the section of the patch", name, release.Short(pick.Commit), pick.Title))
+		}
+	}
 	r := w.report("patch")
 	r.Picks = reported(d.picks)
 	next, err := a.offerPatch(ctx, p, d, w, r)
@@ -379,10 +389,11 @@ func reported(picks []yard.Pick) []release.ReportPick {
 func entries(w *worked, picks []yard.Pick) {
 	for name := range w.snap.Changelogs {
 		var lines []string
-		brought := false
+		brought := slices.ContainsFunc(picks, func(p yard.Pick) bool { return slices.Contains(p.Files, name) })
 		for _, p := range picks {
-			brought = brought || slices.Contains(p.Files, name)
-			if p.Skipped == "" && concerns(p, name) {
+			if own := p.Entries[name]; own != "" {
+				lines = append(lines, own)
+			} else if !brought && p.Skipped == "" && concerns(p, name) {
 				line := "- " + p.Title
 				if p.Number > 0 && !strings.Contains(line, fmt.Sprintf("#%d", p.Number)) {
 					line += fmt.Sprintf(" (#%d)", p.Number)
@@ -390,9 +401,7 @@ func entries(w *worked, picks []yard.Pick) {
 				lines = append(lines, line)
 			}
 		}
-		if !brought {
-			w.snap.Drafts[name] = strings.Join(lines, "\n")
-		}
+		w.snap.Drafts[name] = strings.Join(lines, "\n")
 	}
 }
 

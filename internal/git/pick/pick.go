@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/git"
@@ -39,11 +40,12 @@ func WorkAt(ctx context.Context, r *git.Repo, commit, dir string) (*git.Repo, er
 type Picked struct {
 	Commit    string   // the new one; empty where nothing was left to change, or where it conflicts
 	Conflicts []string // paths; the work tree is as before then
+	Kept      []string // paths that would conflict, and stay as they were
 }
 
 // Cherry makes what a commit changed again on top of HEAD, and says in the message where it is from. Of a merge it
-// takes what it brought to its first parent.
-func Cherry(ctx context.Context, r *git.Repo, commit string, who git.Identity) (Picked, error) {
+// takes what it brought to its first parent. Files that yield stay as they are where nothing else conflicts.
+func Cherry(ctx context.Context, r *git.Repo, commit string, who git.Identity, yields func(path string) bool) (Picked, error) {
 	info, err := r.CommitInfo(ctx, commit)
 	if err != nil {
 		return Picked{}, err
@@ -65,15 +67,49 @@ func Cherry(ctx context.Context, r *git.Repo, commit string, who git.Identity) (
 	if err != nil {
 		return Picked{}, err
 	}
-	if conflicts := fields0(out); len(conflicts) > 0 {
+	conflicts := fields0(out)
+	stay := !slices.ContainsFunc(conflicts, func(path string) bool { return !yields(path) })
+	if stay && len(conflicts) > 0 { // it fails where the branch has no such file
+		_, err := r.Exec(ctx, nil, append([]string{"checkout", "--quiet", "HEAD", "--"}, conflicts...)...)
+		stay = err == nil
+	}
+	if !stay {
 		_, err := r.Exec(ctx, nil, "cherry-pick", "--abort")
 		return Picked{Conflicts: conflicts}, err
 	}
-	if _, err := r.Exec(ctx, nil, "diff", "--cached", "--quiet", "HEAD"); err != nil {
+	_, differs := r.Exec(ctx, nil, "diff", "--cached", "--quiet", "HEAD")
+	switch {
+	case differs == nil:
+		_, err = r.Exec(ctx, nil, "cherry-pick", "--skip")
+		return Picked{Kept: conflicts}, err
+	case len(conflicts) == 0:
 		return Picked{}, failed
 	}
-	_, err = r.Exec(ctx, nil, "cherry-pick", "--skip")
-	return Picked{}, err
+	if _, err := r.Exec(ctx, append(config, [2]string{"core.editor", "true"}), "cherry-pick", "--continue"); err != nil {
+		return Picked{}, err
+	}
+	head, _, err := r.Head(ctx)
+	return Picked{Commit: head, Kept: conflicts}, err
+}
+
+// Added returns the lines that a commit adds to a file, compared with its first parent.
+func Added(ctx context.Context, r *git.Repo, commit, path string) ([]string, error) {
+	info, err := r.CommitInfo(ctx, commit)
+	if err != nil || len(info.Parents) == 0 {
+		return nil, err
+	}
+	out, err := r.Exec(ctx, nil, "diff-tree", "-p", "--unified=0", "--no-ext-diff", "--no-textconv", "--no-color", info.Parents[0], info.Hash, "--", path)
+	if err != nil {
+		return nil, err
+	}
+	_, hunks, _ := strings.Cut(out, "\n@@ ")
+	var lines []string
+	for line := range strings.Lines(hunks) {
+		if text, added := strings.CutPrefix(strings.TrimRight(line, "\r\n"), "+"); added {
+			lines = append(lines, text)
+		}
+	}
+	return lines, nil
 }
 
 // FileChange is one file that differs between two commits. Modes are git's, "000000" where the file is not.
