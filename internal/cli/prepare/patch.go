@@ -354,7 +354,11 @@ func (a *Edge) patched(ctx context.Context, p patching, d patched) (o offered, e
 	}
 	for _, pick := range d.picks {
 		for _, name := range slices.Sorted(maps.Keys(pick.Entries)) {
-			w.plan.Warnings = append(w.plan.Warnings, fmt.Sprintf("%s: what %s %q writes there conflicts; its lines are in the section of the patch", name, release.Short(pick.Commit), pick.Title))
+			then := "; its lines are in the section of the patch"
+			if _, written := w.plan.Changelogs[name]; !written {
+				then = ", and the section of the patch is there already: write its lines into it"
+			}
+			w.plan.Warnings = append(w.plan.Warnings, fmt.Sprintf("%s: what %s %q writes there conflicts%s", name, release.Short(pick.Commit), pick.Title, then))
 		}
 	}
 	r := w.report("patch")
