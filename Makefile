@@ -4,7 +4,7 @@ GO         ?= go
 SAMPLE     ?= testdata/workspaces/hyperlight
 STORM      ?= 10000
 # Whole releases and whole processes: the race detector would make them five to ten times slower, so it watches them in e2e.
-SLOW_RACES := ./internal/cli ./internal/credential ./internal/rehearsal/storm
+SLOW_RACES := ./internal/cli ./internal/credential ./internal/redist/deny ./internal/redist/mirror ./internal/rehearsal/storm ./internal/release/ship
 # Parsers and editors of bytes that strangers wrote: package:target. What they find is kept in testdata/fuzz and tried by every test run.
 FUZZ       := registry/index:FuzzParse registry/index:FuzzParseConfig registry/wire:FuzzErrorBody registry/wire:FuzzRetryAfter \
               registry/cratefile:FuzzArchive registry/cratefile:FuzzManifest credential:FuzzRespond \
