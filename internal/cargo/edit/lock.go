@@ -120,12 +120,13 @@ func renumber(text []byte, moves map[string]move) ([]byte, error) {
 		all = append(all, splice{n.Span, like(text[n.Span.Start:n.Span.End], value)})
 	}
 	for _, p := range items(root.Get("package")) {
-		if m, ok := moves[p.Get("name").String()]; ok && p.Get("source") == nil {
+		if m, ok := moves[p.Get("name").String()]; ok && p.Get("source").String() == "" {
 			put(p.Get("version"), m.to)
 		}
 		for _, d := range items(p.Get("dependencies")) {
-			name, version, _ := strings.Cut(d.String(), " ")
-			if m, ok := moves[name]; ok && version == m.from {
+			name, rest, _ := strings.Cut(d.String(), " ")
+			version, source, _ := strings.Cut(rest, " ")
+			if m, ok := moves[name]; ok && version == m.from && strings.Trim(source, "()") == "" {
 				put(d, name+" "+m.to)
 			}
 		}
